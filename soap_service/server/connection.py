@@ -203,8 +203,9 @@ class Connection(TConn):  # type: ignore[misc]
             self.initialized = True
             self.sock.settimeout(self.request_timeout)
             if self.cfg.is_ssl and self.sock.recv(1, socket.MSG_PEEK) in TLS_FIRST_BYTES:
-                self.sock = ssl_wrap_socket(self.sock, self.cfg)
-                self.sock.do_handshake()
+                tls_sock: ssl.SSLSocket = ssl_wrap_socket(self.sock, self.cfg)
+                self.sock = tls_sock
+                tls_sock.do_handshake()
                 self.data_ready = False
             self.parser = RequestParser(self.cfg, self.sock, self.client)
             self.parser.unreader = TimedUnreader(self.sock)

@@ -26,7 +26,7 @@ from gunicorn.http.errors import (
     NoMoreData,
     ParseException,
 )
-from gunicorn.workers.gthread import _DEFER, ThreadWorker
+from gunicorn.workers.gthread import _DEFER, STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from soap_service.server.connection import (
     LINGER_SECONDS,
@@ -134,7 +134,7 @@ class VoucherWorker(ThreadWorker):  # type: ignore[misc]
         if not conn.half_close():
             self._drop(conn)
             return
-        conn.timeout = time.monotonic() + LINGER_SECONDS
+        conn.timeout = time.monotonic() + (LINGER_SECONDS if self.alive else STOP_KEEPALIVE_LINGER)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_lingering_readable, conn))
         self.lingering_conns.append(conn)
 
@@ -216,14 +216,15 @@ class VoucherWorker(ThreadWorker):  # type: ignore[misc]
             self.handle_error(req, conn.sock, conn.client, exc)
             return False
         environ["wsgi.multithread"] = True
-        if not self.alive or not self.cfg.keepalive or len(self.keepalived_conns) >= self.max_keepalived:
-            resp.force_close()
         return self._answer(req, conn, resp, environ)
 
     def _answer(self, req: Any, conn: Connection, resp: Response, environ: dict[str, Any]) -> bool:
         started = time.monotonic()
         try:
             parts = self.wsgi(environ, resp.start_response)
+            # Not earlier: a shutdown may have begun meanwhile, and the head is written with the first piece.
+            if not self.alive or not self.cfg.keepalive or len(self.keepalived_conns) >= self.max_keepalived:
+                resp.force_close()
             try:
                 for part in parts:
                     resp.write(part)

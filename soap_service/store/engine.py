@@ -134,6 +134,7 @@ def _make_engine(url: URL, pool_size: int) -> Engine:
             url,
             pool_size=pool_size,
             max_overflow=pool_size,
+            hide_parameters=True,
             connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False},
         )
         event.listen(engine, "connect", _prepare_sqlite)
@@ -150,6 +151,7 @@ def _make_engine(url: URL, pool_size: int) -> Engine:
         pool_use_lifo=True,
         connect_args=arguments,
         skip_autocommit_rollback=True,
+        hide_parameters=True,  # codes must not reach a log through an error's text
     )
     event.listen(engine, "checkout", _refuse_dead_connection)
     return engine

@@ -34,7 +34,14 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-metadata = MetaData()
+# The names PostgreSQL itself would give, so that a constraint is called the same on both databases.
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    }
+)
 
 # Compared byte by byte everywhere, so that order and equality do not hang on a locale.
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")

@@ -296,7 +296,7 @@ def test_installations_are_tried_newest_first_and_a_link_only_once(
 
 def test_without_any_the_reasons_are_told_and_nothing_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
-    place = postgres_host.private_directory(None)
+    place = postgres_host.private_directory(postgres_host.account_for_server())
     place.chmod(0o755)
     broken = postgres_host.Binaries(fake_installation(place / "new", "99.1"), 99, "installed")
     old = postgres_host.Binaries(place / "old", 12, "installed")
@@ -375,38 +375,37 @@ def test_nothing_stays_behind_an_error_and_a_kill() -> None:
 def script(text: str, **options: Any) -> subprocess.Popen[str]:
     """Run Python code that knows the checkout and no address."""
     environment = {key: value for key, value in os.environ.items() if key != ADDRESS_VARIABLE}
-    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     arguments = [sys.executable, "-c", textwrap.dedent(text)]
     return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True, **options)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_stays_behind_an_interrupted_run(blow: signal.Signals) -> None:
+def test_nothing_stays_behind_an_interrupted_run() -> None:
     """Ctrl-C reaches the whole process group; SIGKILL leaves nobody but the guard."""
-    run = script(
-        """
-        import json, os, psutil, sys, time
-        from tests.support.postgres import OWN, running_postgres
-        with running_postgres(ways=OWN) as server:
-            pids = [child.pid for child in psutil.Process().children(recursive=True)]
-            print(json.dumps([str(server.directory), pids]), flush=True)
-            time.sleep(60)
-        """,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    assert run.stdout is not None
-    with run.stdout:
-        directory, pids = json.loads(run.stdout.readline())
+    code = """
+    import json, os, psutil, time
+    from tests.support.postgres import OWN, running_postgres
+    with running_postgres(ways=OWN) as server:
+        pids = [child.pid for child in psutil.Process().children(recursive=True)]
+        print(json.dumps([str(server.directory), pids]), flush=True)
+        time.sleep(60)
+    """
+    blows = (signal.SIGINT, signal.SIGKILL)
+    runs = [script(code, stderr=subprocess.DEVNULL, start_new_session=True) for _ in blows]
+    for run, blow in zip(runs, blows, strict=True):
+        assert run.stdout is not None
+        with run.stdout:
+            directory, pids = json.loads(run.stdout.readline())
         processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
         assert len(processes) > 2
         assert Path(directory).is_dir()
         os.killpg(run.pid, blow)
         assert run.wait(20) != 0
-    deadline = time.monotonic() + (20 if blow == signal.SIGKILL else 0)
-    while left_of(Path(directory), processes) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not left_of(Path(directory), processes)
+        deadline = time.monotonic() + (20 if blow == signal.SIGKILL else 0)
+        while left_of(Path(directory), processes) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not left_of(Path(directory), processes)
 
 
 def test_an_ordinary_user_gets_a_server_by_both_ways_and_atexit_ends_it() -> None:
@@ -418,13 +417,14 @@ def test_an_ordinary_user_gets_a_server_by_both_ways_and_atexit_ends_it() -> Non
     # The interpreter or the checkout may be closed to this user: imports first, then root is given up for good.
     run = script(
         f"""
-        import json, os, pathlib, psutil, psycopg
+        import concurrent.futures.thread, json, os, pathlib, psutil, psycopg
         from tests.support import postgres
         wheel = postgres.Binaries(pathlib.Path({str(wheel.directory)!r}), {wheel.version}, "wheel")
         postgres.wheel_binaries = lambda: [wheel]
         os.setgroups([]); os.setgid({user.pw_gid}); os.setuid({user.pw_uid})
         found = [way for way in postgres.OWN if way == "wheel" or postgres.installed_binaries()]
-        servers = [postgres.open_postgres(ways=(way,)) for way in found]
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            servers = list(threads.map(lambda way: postgres.open_postgres(ways=(way,)), found))
         for server in servers:
             server.create_database("x")
             with psycopg.connect(server.libpq("x")) as connection:

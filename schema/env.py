@@ -1,0 +1,24 @@
+"""Alembic's entry: runs migrations on the connection, and in the transaction, that the caller hands in.
+
+`soap_service.store.migrations` is that caller; it puts an open connection into `config.attributes`.
+"""
+
+from __future__ import annotations
+
+from alembic import context
+
+from soap_service.store.tables import metadata
+
+connection = context.config.attributes.get("connection")
+if connection is None:
+    raise RuntimeError("migrations run by `createvouchers db upgrade` (soap_service.store.migrations)")
+
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    transactional_ddl=True,  # on SQLite too: the store begins its transactions itself
+    transaction_per_migration=False,
+    compare_server_default=True,
+)
+with context.begin_transaction():
+    context.run_migrations()
