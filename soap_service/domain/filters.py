@@ -25,8 +25,9 @@ def read_filter(field: str, text: str, tags: dict[str, str]) -> Filter:
     """The entries of a filter text; ES012 when it holds anything but the given tags around values."""
     expected = "entries such as " + " or ".join(f"<{tag}>{what}</{tag}>" for tag, what in tags.items())
     entries: dict[tuple[str, str], None] = {}
+    text = text.strip()
     position = 0
-    while text[position:].strip():
+    while position < len(text):
         match = _ENTRY.match(text, position)
         if not match or match[1] not in tags:
             raise bad_format(field, expected)

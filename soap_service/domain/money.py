@@ -36,7 +36,8 @@ def to_cents(field: str, value: Decimal) -> Decimal:
     if abs(value) > LARGEST:
         raise bad_value(field, f"an amount of at most {LARGEST}")
     cents = value.quantize(CENT, ROUND_HALF_EVEN)
-    if cents != value and _as_float32(cents) != _as_float32(value):
+    # Zero is exact as a float: nothing beside it is noise.
+    if cents != value and (not cents or _as_float32(cents) != _as_float32(value)):
         raise bad_value(field, "an amount with at most two decimals")
     return cents if cents else abs(cents)
 
@@ -54,7 +55,7 @@ def write_amount(value: Decimal) -> str:
 
 
 _PAIR = re.compile(
-    r"[\s;,]*(?:([A-Za-z]{3})\s*[:=]\s*([^\s;,:=<>]+)|<([A-Za-z]{3})>\s*([^\s<>]*)\s*</\3>)(?=[\s;,<]|\Z)"
+    r"[\s;,]*(?:([A-Za-z]{3})\s*[:=]\s*([^\s;,:=<>]+)|<([A-Za-z]{3})>([^<>]*)</\3>)(?=[\s;,<]|\Z)"
 )
 _END = re.compile(r"[\s;,]*\Z")
 

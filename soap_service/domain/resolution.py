@@ -16,7 +16,6 @@ from soap_service.domain.terms import (
     BY_ATTRIBUTE,
     Explicit,
     Terms,
-    without_relative_dates,
 )
 
 # Two ways to say one thing. An explicit one of a pair drops what is inherited for the other.
@@ -52,17 +51,19 @@ def inherit(explicit: Explicit, template: Terms | None, currency: str) -> Terms:
     may still be absent. Raises ES021 for a combination that no voucher can have.
     """
     check_combination(explicit)
-    inherited = template or replace(_DEFAULTS, currency=currency)
-    dropped: dict[str, Any] = {}
-    for pair in ALTERNATIVES:
-        if any(attribute in explicit for attribute in pair):
-            dropped |= {attribute: getattr(_DEFAULTS, attribute) for attribute in pair}
-    terms = replace(inherited, **(dropped | {k: v for k, v in explicit.items() if _says(k, v, dropped)}))
-    if terms.amount_type != AMOUNT_PERCENT:
-        _refuse_cap(explicit)
-        terms = replace(terms, max_discount_value=None, max_discount_values=())
-    else:
+    terms = template or replace(_DEFAULTS, currency=currency)
+    if explicit:
+        dropped: dict[str, Any] = {}
+        for pair in ALTERNATIVES:
+            if any(attribute in explicit for attribute in pair):
+                dropped |= {attribute: getattr(_DEFAULTS, attribute) for attribute in pair}
+        terms = replace(terms, **(dropped | {k: v for k, v in explicit.items() if _says(k, v, dropped)}))
+    if terms.amount_type == AMOUNT_PERCENT:
         _check_percentages(terms.amount, terms.amounts)
+    else:
+        _refuse_cap(explicit)
+        if terms.max_discount_value is not None or terms.max_discount_values:
+            terms = replace(terms, max_discount_value=None, max_discount_values=())
     _check_order(terms.valid_from, terms.valid_until)
     return terms
 
@@ -79,13 +80,16 @@ def resolve(explicit: Explicit, template: Terms | None, *, currency: str, today:
         raise missing("Amount")
     if terms.amount_type == AMOUNT_PERCENT_CAPPED and not terms.cat_prod_filter:
         raise missing("CatProdFilter")
-    terms = replace(
-        terms,
-        valid_from=_day(today, terms.valid_from_days, terms.valid_from),
-        valid_until=_day(today, terms.valid_until_days, terms.valid_until),
-    )
-    _check_order(terms.valid_from, terms.valid_until)
-    return without_relative_dates(terms)
+    if terms.valid_from_days is not None or terms.valid_until_days is not None:
+        terms = replace(
+            terms,
+            valid_from=_day(today, terms.valid_from_days, terms.valid_from),
+            valid_until=_day(today, terms.valid_until_days, terms.valid_until),
+            valid_from_days=None,
+            valid_until_days=None,
+        )
+        _check_order(terms.valid_from, terms.valid_until)
+    return terms
 
 
 def _wire(attribute: str) -> str:

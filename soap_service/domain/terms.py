@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from soap_service.domain import filters, kinds, money
-from soap_service.domain.faults import bad_value
+from soap_service.domain.faults import VoucherFault, bad_value
 from soap_service.domain.filters import Filter
 from soap_service.domain.kinds import Kind
 from soap_service.domain.lexical import (
@@ -255,14 +255,11 @@ def is_sentinel(text: str, *, numeric: bool, float_sentinel: bool = False) -> bo
         return True
     if not numeric or not stripped.startswith("-"):
         return False
-    value = read_number("", stripped) if _looks_numeric(stripped) else None
-    if value is None:
-        return False
+    try:
+        value = read_number("", stripped)
+    except VoucherFault:
+        return False  # the field's own reader says so, with the field's name
     return value <= NUMBER_SENTINEL if float_sentinel else value == NUMBER_SENTINEL
-
-
-def _looks_numeric(text: str) -> bool:
-    return text[-1].isdigit() or text[-1] == "."
 
 
 def read_explicit(
@@ -302,8 +299,3 @@ def to_wire(terms: Terms) -> dict[str, str]:
         if value is not None and value != ():
             texts[field.wire] = field.write(value)
     return texts
-
-
-def without_relative_dates(terms: Terms) -> Terms:
-    """The same terms with no `…_days` left, as a voucher holds them."""
-    return replace(terms, valid_from_days=None, valid_until_days=None)

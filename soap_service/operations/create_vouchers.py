@@ -67,7 +67,8 @@ def create_vouchers(
 
 def _check(request: CreateVouchers, shop: Shop) -> CreateVouchers:
     explicit = check_explicit(request.explicit, shop)
-    requests.check_length("ChargeId", request.charge_name, requests.LONGEST_NAME)
+    if not request.registration:  # there it is ignored
+        requests.check_length("ChargeId", request.charge_name, requests.LONGEST_NAME)
     requests.check_length("ChargeDescr", request.description, requests.LONGEST_DESCRIPTION)
     requests.check_subshop("SubShopValidity", request.subshop_validity, shop)
     check_combination(explicit)

@@ -66,7 +66,7 @@ class ServerOptions:
         return [f"{scheme if i == 0 else 'http'}://{address}" for i, address in enumerate(self.addresses)]
 
 
-class StandardLogger(Logger):  # type: ignore[misc]
+class StandardLogger(Logger):
     """gunicorn's logger, its records handed to the root logger instead of to handlers of its own."""
 
     def setup(self, cfg: Any) -> None:
@@ -78,7 +78,7 @@ class StandardLogger(Logger):  # type: ignore[misc]
             logger.propagate = True
 
 
-class VoucherServer(BaseApplication):  # type: ignore[misc]
+class VoucherServer(BaseApplication):
     """The service as a gunicorn application: ``VoucherServer(options, build_app).run()`` serves until a signal.
 
     build_app makes the WSGI application, once: in the parent with preload, else in each worker.

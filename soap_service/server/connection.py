@@ -7,6 +7,7 @@ each piece of a response, one for the goodbye. A client that drips a byte a seco
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import time
@@ -22,6 +23,9 @@ from gunicorn.workers.gthread import TConn
 
 #: First byte of a TLS record that opens a handshake, and of the SSLv2 form of it (RFC 5246, appendix E.2).
 TLS_FIRST_BYTES = (b"\x16", b"\x80")
+
+#: How long a thread stays with a client after the TLS handshake: its request is nearly always right behind.
+_AFTER_HANDSHAKE_MS = 50
 
 #: How long, and for how many bytes, a closed connection is still read so that its last answer arrives.
 LINGER_SECONDS = 5.0
@@ -45,6 +49,17 @@ def scheme_of(sock: socket.socket) -> str:
     return "https" if isinstance(sock, ssl.SSLSocket) else "http"
 
 
+def acknowledge_now(sock: socket.socket) -> None:
+    """Acknowledge what has arrived at once, where the system can (Linux).
+
+    A client that writes its request in two pieces sends the second when the first is acknowledged (Nagle's
+    algorithm), and without this the acknowledgement waits 40 ms for an answer to travel with.
+    """
+    if hasattr(socket, "TCP_QUICKACK"):
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 def send_all(sock: socket.socket, data: bytes, seconds: float) -> None:
     """Write data, all of it within seconds.
 
@@ -64,7 +79,7 @@ def send_all(sock: socket.socket, data: bytes, seconds: float) -> None:
         raise ClientGoneError(type(exc).__name__) from exc
 
 
-class TimedUnreader(SocketUnreader):  # type: ignore[misc]
+class TimedUnreader(SocketUnreader):
     """Reads requests from a socket, each within one deadline."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -88,6 +103,8 @@ class TimedUnreader(SocketUnreader):  # type: ignore[misc]
         if remaining <= 0:
             raise RequestTimeoutError("request not sent in time")
         self.sock.settimeout(remaining)
+        if self.begun:
+            acknowledge_now(self.sock)
         try:
             data: bytes = super().chunk(size_hint)
             # What OpenSSL has decrypted already would never make the socket readable for the poller again.
@@ -131,7 +148,7 @@ class BodyReader:
         return data
 
 
-class Response(wsgi.Response):  # type: ignore[misc]
+class Response(wsgi.Response):
     """gunicorn's response, without a Server header and with the head and the first piece in one write."""
 
     headers_sent: bool
@@ -176,7 +193,7 @@ class Response(wsgi.Response):  # type: ignore[misc]
             send_all(self.sock, head + data, self._write_timeout)
 
 
-class Connection(TConn):  # type: ignore[misc]
+class Connection(TConn):
     """A connection that finds out by its first byte whether the client speaks TLS."""
 
     sock: socket.socket
@@ -206,11 +223,17 @@ class Connection(TConn):  # type: ignore[misc]
                 tls_sock: ssl.SSLSocket = ssl_wrap_socket(self.sock, self.cfg)
                 self.sock = tls_sock
                 tls_sock.do_handshake()
+                acknowledge_now(tls_sock)
                 self.data_ready = False
             self.parser = RequestParser(self.cfg, self.sock, self.client)
             self.parser.unreader = TimedUnreader(self.sock)
+        if fresh and not self.data_ready:
+            poll = select.poll()
+            poll.register(self.sock, select.POLLIN)
+            if not poll.poll(_AFTER_HANDSHAKE_MS):
+                return False
         self.parser.unreader.begin(self.request_timeout)
-        return not fresh or bool(self.wait_for_data(0))
+        return True
 
     def half_close(self) -> bool:
         """Send the end of our side; True while the client may still be sending.

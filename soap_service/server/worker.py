@@ -77,7 +77,7 @@ BAD_REQUEST_BODY = fault_body("SOAP-ENV:Client", "ES015 Ungültiger Request")
 SERVER_ERROR_BODY = fault_body("SOAP-ENV:Server", "ES005 Fehler bei Server-Initialisierung")
 
 
-class VoucherWorker(ThreadWorker):  # type: ignore[misc]
+class VoucherWorker(ThreadWorker):
     """A threaded worker for SOAP clients; application.py sets its class attributes."""
 
     bad_request_body: ClassVar[bytes] = BAD_REQUEST_BODY

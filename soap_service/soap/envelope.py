@@ -7,6 +7,7 @@ request is answered in SOAP 1.2 with the same body.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from soap_service.domain.faults import Side, VoucherFault
 from soap_service.soap.compat import Fault
@@ -30,7 +31,7 @@ class SoapFault(Fault):
         self.must_understand = must_understand
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Envelope:
     """One SOAP version, ready to be written."""
 
@@ -38,7 +39,15 @@ class Envelope:
     encoding: str
     content_type: str
 
-    @property
+    @cached_property
+    def header_tag(self) -> str:
+        return f"{{{self.namespace}}}Header"
+
+    @cached_property
+    def body_tag(self) -> str:
+        return f"{{{self.namespace}}}Body"
+
+    @cached_property
     def opening(self) -> str:
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'

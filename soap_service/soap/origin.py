@@ -29,10 +29,10 @@ class Origin:
 
     def client(self, environ: Environ) -> str:
         """The caller's address; behind trusted proxies the last one that they did not add themselves."""
-        peer: str = environ.get("REMOTE_ADDR", "")
+        peer = str(environ.get("REMOTE_ADDR", ""))
         if not self._is_trusted(peer):
             return peer
-        for hop in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        for hop in reversed(str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")):
             address = hop.strip()
             if address and not self._is_trusted(address):
                 return address[:64]

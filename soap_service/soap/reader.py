@@ -86,9 +86,9 @@ def _parser() -> etree.XMLParser:
 
 def envelope_of(root: etree._Element) -> Envelope:
     """The SOAP version of a document; ES015 when it is no envelope."""
-    name = etree.QName(root)
-    envelope = BY_NAMESPACE.get(name.namespace or "")
-    if envelope is None or name.localname != "Envelope":
+    namespace, _, name = str(root.tag)[1:].rpartition("}")
+    envelope = BY_NAMESPACE.get(namespace)
+    if envelope is None or name != "Envelope":
         raise bad_request()
     return envelope
 
@@ -100,8 +100,8 @@ def open_envelope(root: etree._Element, operations: Collection[str]) -> Request:
     Body, and a MustUnderstand fault for a header that must be understood.
     """
     envelope = envelope_of(root)
-    headers = root.findall(f"{{{envelope.namespace}}}Header")
-    bodies = root.findall(f"{{{envelope.namespace}}}Body")
+    headers = [element for element in root if element.tag == envelope.header_tag]
+    bodies = [element for element in root if element.tag == envelope.body_tag]
     if len(bodies) != 1 or len(headers) > 1:
         raise bad_request()
     for header in headers:

@@ -17,6 +17,10 @@ from sqlalchemy.engine import URL, make_url
 
 from soap_service.domain.terms import Terms
 
+# Statements stand alone unless a transaction is asked for: most calls need none, and save its round trips.
+_TRANSACTION = {"postgresql": "READ COMMITTED", "sqlite": "SERIALIZABLE"}
+_ALONE = "AUTOCOMMIT"
+
 SQLITE_BUSY_SECONDS = 10
 CONNECT_SECONDS = 5
 
@@ -63,7 +67,7 @@ class Store:
         """`url`: an SQLAlchemy URL for SQLite or PostgreSQL; `pool_size`: connections kept per process."""
         self.url = _with_driver(make_url(url))
         self.engine = _make_engine(self.url, pool_size)
-        self._statements = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._transactions = self.engine.execution_options(isolation_level=_TRANSACTION[self.engine.dialect.name])
         self.cache = TermsCache()
 
     @property
@@ -73,13 +77,13 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for statements that stand alone: reads, and writes made of a single statement."""
-        with _unavailable(), self._statements.connect() as connection:
+        with _unavailable(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction: committed at the end of the block, rolled back when it raises."""
-        with _unavailable(), self.engine.begin() as connection:
+        with _unavailable(), self._transactions.begin() as connection:
             yield connection
 
     @contextmanager
@@ -132,6 +136,7 @@ def _make_engine(url: URL, pool_size: int) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
             url,
+            isolation_level=_ALONE,
             pool_size=pool_size,
             max_overflow=pool_size,
             hide_parameters=True,
@@ -145,6 +150,7 @@ def _make_engine(url: URL, pool_size: int) -> Engine:
         arguments["connect_timeout"] = CONNECT_SECONDS
     engine = create_engine(
         url,
+        isolation_level=_ALONE,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=CONNECT_SECONDS,
@@ -167,8 +173,13 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     # Take the one writer's lock first, or two transactions that both read first could never both write.
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+    if not stands_alone(connection):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def stands_alone(connection: Connection) -> bool:
+    """Whether each statement of the connection is committed by itself."""
+    return "isolation_level" not in connection.get_execution_options()
 
 
 def _refuse_dead_connection(connection: Any, _record: Any, _proxy: Any) -> None:

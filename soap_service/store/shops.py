@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from soap_service.domain.shops import Shop
 from soap_service.store import dialects
@@ -34,18 +34,19 @@ _COLUMNS = (
     shop.c.enabled,
     shop.c.password_hash,
 )
-_FIND = select(*_COLUMNS)
+_SELECT = select(*_COLUMNS)
+_BY_NAME = _SELECT.where(shop.c.name == bindparam("name"))
 
 
 def find(connection: Connection, name: str) -> ShopRecord | None:
     """The shop with this ShopID, enabled or not."""
-    row = connection.execute(_FIND.where(shop.c.name == name)).first()
+    row = connection.execute(_BY_NAME, {"name": name}).first()
     return _record(row) if row else None
 
 
 def list_all(connection: Connection) -> list[ShopRecord]:
     """Every shop, by ShopID."""
-    return [_record(row) for row in connection.execute(_FIND.order_by(shop.c.name))]
+    return [_record(row) for row in connection.execute(_SELECT.order_by(shop.c.name))]
 
 
 def add(connection: Connection, settings: Mapping[str, Any], password_hash: str, now: datetime) -> bool:

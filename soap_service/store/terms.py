@@ -13,7 +13,7 @@ from soap_service.domain import filters, money
 from soap_service.domain.kinds import Kind
 from soap_service.domain.terms import Terms
 from soap_service.store import dialects
-from soap_service.store.engine import Store
+from soap_service.store.engine import Store, stands_alone
 from soap_service.store.tables import terms as table
 
 _KIND = tuple(field.name for field in fields(Kind))
@@ -38,7 +38,7 @@ def keep(store: Store, connection: Connection, shop_id: int, terms: Terms) -> in
         terms_id = connection.execute(statement).scalar()
     if terms_id is None:  # another caller made the row between the two statements
         terms_id = connection.execute(_FIND_ID, find).scalar_one()
-    if _stands_alone(connection):
+    if stands_alone(connection):  # what a transaction made may still be rolled back
         store.cache.remember(shop_id, terms_id, terms)
     return terms_id
 
@@ -51,14 +51,9 @@ def load(store: Store, connection: Connection, shop_id: int, ids: Collection[int
         statement = select(table).where(table.c.shop_id == shop_id, table.c.terms_id.in_(unknown))
         for row in connection.execute(statement).mappings():
             found[row["terms_id"]] = read = _terms(row)
-            if _stands_alone(connection):
+            if stands_alone(connection):
                 store.cache.remember(shop_id, row["terms_id"], read)
     return found
-
-
-def _stands_alone(connection: Connection) -> bool:
-    # What a transaction made may still be rolled back: remember only what is committed.
-    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
 def _multi(pairs: money.MultiCurrency) -> str | None:

@@ -1,23 +1,15 @@
-"""The PostgreSQL of the test command: every way to one, its life, and that nothing of it stays behind."""
+"""The PostgreSQL of the test command: every way to one, and its life."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import pwd
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg
@@ -34,20 +26,14 @@ from tests.support.postgres import (
     PostgresServer,
     running_postgres,
 )
-from tests.support.postgres_host import PostgresUnavailableError, Way, is_alive
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@contextlib.contextmanager
-def own_server(way: Way, *, durable: bool = False) -> Iterator[OwnPostgresServer]:
-    """Give a server of ours by exactly one way."""
-    if way == "installed" and not postgres_host.installed_binaries():
-        pytest.skip("no PostgreSQL is installed on this machine")
-    with running_postgres(durable=durable, ways=(way,)) as server:
-        assert isinstance(server, OwnPostgresServer)
-        assert server.way == way
-        yield server
+from tests.support.postgres_host import PostgresUnavailableError
+from tests.support.postgres_probe import (
+    ask,
+    left_of,
+    own_server,
+    processes_of,
+    reachable_directory,
+)
 
 
 @pytest.fixture(scope="module", params=OWN)
@@ -57,41 +43,11 @@ def server(request: pytest.FixtureRequest) -> Iterator[OwnPostgresServer]:
         yield server
 
 
-def ask(conninfo: str, statement: str) -> Any:
-    """Run one statement and return the first value of its answer, if it has one."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        cursor = connection.execute(statement)
-        row = cursor.fetchone() if cursor.description else None
-    return row[0] if row else None
-
-
-def processes_of(server: OwnPostgresServer) -> list[psutil.Process]:
-    """Return the postmaster and its children, at least the checkpointer among them."""
-    postmaster = psutil.Process(server.pid)
-    children = postmaster.children(recursive=True)
-    assert children
-    return [postmaster, *children]
-
-
-def shared_memory(server: OwnPostgresServer) -> tuple[str, set[Path]]:
-    """Return the id of a server's System V segment and, on Linux, the files of its POSIX segments."""
-    segment = (server.directory / "data" / "postmaster.pid").read_text().splitlines()[6].split()[1]
-    maps = Path(f"/proc/{server.pid}/maps")
-    words = maps.read_text().split() if maps.exists() else []
-    return segment, {Path(word) for word in words if word.startswith("/dev/shm/")}
-
-
-def system_v_segments() -> set[str]:
-    """Return the ids of all System V segments, as far as the system shows them in a file."""
-    with contextlib.suppress(OSError):
-        return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
-    return set()
-
-
-def left_of(directory: Path, processes: list[psutil.Process]) -> list[object]:
-    """Return what is still there of an ended server."""
-    left: list[object] = [process for process in processes if is_alive(process)]
-    return [*left, directory] if directory.exists() else left
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that everybody can reach, which pytest's own are not."""
+    with reachable_directory() as directory:
+        yield directory
 
 
 # ----------------------------------------------------------------------------------------- a running server
@@ -294,10 +250,8 @@ def test_installations_are_tried_newest_first_and_a_link_only_once(
     assert found[1:-1] == really
 
 
-def test_without_any_the_reasons_are_told_and_nothing_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_the_reasons_are_told_and_nothing_stays(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
-    place = postgres_host.private_directory(postgres_host.account_for_server())
-    place.chmod(0o755)
     broken = postgres_host.Binaries(fake_installation(place / "new", "99.1"), 99, "installed")
     old = postgres_host.Binaries(place / "old", 12, "installed")
     absent = postgres_host.Binaries(place / "absent", 98, "installed")
@@ -315,7 +269,6 @@ def test_without_any_the_reasons_are_told_and_nothing_stays(monkeypatch: pytest.
     ):
         assert reason in str(caught.value)
     assert [path.name for path in place.iterdir()] == ["new"]
-    shutil.rmtree(place)
 
 
 def test_without_an_installed_one_the_wheel_serves_even_from_a_closed_directory(
@@ -344,143 +297,3 @@ def test_without_an_installed_one_the_wheel_serves_even_from_a_closed_directory(
         processes = processes_of(server)
     assert not left_of(server.directory, processes)
     shutil.rmtree(closed)
-
-
-# ------------------------------------------------------------------------------------- nothing stays behind
-
-
-def test_nothing_stays_behind_an_error_and_a_kill() -> None:
-    children = psutil.Process().children()
-    with pytest.raises(ZeroDivisionError), own_server("wheel") as server:  # noqa: PT012  (it is looked at)
-        directory, address, processes = server.directory, server.libpq(), processes_of(server)
-        guards = set(psutil.Process().children()) - set(children) - set(processes)
-        assert len(guards) == 1
-        server.kill()
-        server.start()
-        segment, files = shared_memory(server)
-        if sys.platform == "linux":
-            assert segment in system_v_segments()
-            assert files
-        server.kill()
-        raise ZeroDivisionError
-    assert not left_of(directory, [*processes, *guards])
-    assert psutil.Process().children() == children
-    assert segment not in system_v_segments()
-    assert not [file for file in files if file.exists()]
-    with pytest.raises(psycopg.OperationalError, match="refused"):
-        psycopg.connect(address)
-    server.close()
-
-
-def script(text: str, **options: Any) -> subprocess.Popen[str]:
-    """Run Python code that knows the checkout and no address."""
-    environment = {key: value for key, value in os.environ.items() if key != ADDRESS_VARIABLE}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    arguments = [sys.executable, "-c", textwrap.dedent(text)]
-    return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True, **options)
-
-
-def test_nothing_stays_behind_an_interrupted_run() -> None:
-    """Ctrl-C reaches the whole process group; SIGKILL leaves nobody but the guard."""
-    code = """
-    import json, os, psutil, time
-    from tests.support.postgres import OWN, running_postgres
-    with running_postgres(ways=OWN) as server:
-        pids = [child.pid for child in psutil.Process().children(recursive=True)]
-        print(json.dumps([str(server.directory), pids]), flush=True)
-        time.sleep(60)
-    """
-    blows = (signal.SIGINT, signal.SIGKILL)
-    runs = [script(code, stderr=subprocess.DEVNULL, start_new_session=True) for _ in blows]
-    for run, blow in zip(runs, blows, strict=True):
-        assert run.stdout is not None
-        with run.stdout:
-            directory, pids = json.loads(run.stdout.readline())
-        processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-        assert len(processes) > 2
-        assert Path(directory).is_dir()
-        os.killpg(run.pid, blow)
-        assert run.wait(20) != 0
-        deadline = time.monotonic() + (20 if blow == signal.SIGKILL else 0)
-        while left_of(Path(directory), processes) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not left_of(Path(directory), processes)
-
-
-def test_an_ordinary_user_gets_a_server_by_both_ways_and_atexit_ends_it() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("not root: every other test here already runs as an ordinary user")
-    user = pwd.getpwnam("nobody")
-    place = postgres_host.private_directory(user)
-    wheel = postgres_host.reachable_binaries(postgres_host.wheel_binaries()[0], user, place)
-    # The interpreter or the checkout may be closed to this user: imports first, then root is given up for good.
-    run = script(
-        f"""
-        import concurrent.futures.thread, json, os, pathlib, psutil, psycopg
-        from tests.support import postgres
-        wheel = postgres.Binaries(pathlib.Path({str(wheel.directory)!r}), {wheel.version}, "wheel")
-        postgres.wheel_binaries = lambda: [wheel]
-        os.setgroups([]); os.setgid({user.pw_gid}); os.setuid({user.pw_uid})
-        found = [way for way in postgres.OWN if way == "wheel" or postgres.installed_binaries()]
-        with concurrent.futures.ThreadPoolExecutor() as threads:
-            servers = list(threads.map(lambda way: postgres.open_postgres(ways=(way,)), found))
-        for server in servers:
-            server.create_database("x")
-            with psycopg.connect(server.libpq("x")) as connection:
-                assert connection.execute("SELECT 6 * 7").fetchone() == (42,)
-        pids = [child.pid for child in psutil.Process().children(recursive=True)]
-        uids = list({{tuple(psutil.Process(pid).uids()) for pid in pids}})
-        print(json.dumps([uids, pids, [str(server.directory) for server in servers]]))
-        """,
-        cwd="/",
-    )
-    output, _ = run.communicate(timeout=40)
-    assert run.returncode == 0
-    uids, pids, directories = json.loads(output)
-    assert uids == [[user.pw_uid] * 3]
-    assert len(directories) == 1 + bool(postgres_host.installed_binaries())
-    assert len(pids) > 4 * len(directories)
-    assert not [pid for pid in pids if psutil.pid_exists(pid) and is_alive(psutil.Process(pid))]
-    assert not [directory for directory in directories if Path(directory).exists()]
-    shutil.rmtree(place)
-
-
-# --------------------------------------------------------------------------------------------- pytest-xdist
-
-
-def test_all_workers_share_one_server_that_ends_with_the_run(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text(
-        "from tests.support.postgres import share_with_workers\n\n"
-        "def pytest_configure(config):\n    share_with_workers(config)\n"
-    )
-    (tmp_path / "test_share.py").write_text(
-        textwrap.dedent(
-            """
-            import os, pathlib, psycopg
-            from tests.support.postgres import running_postgres
-
-            def test_here():
-                with running_postgres() as server, psycopg.connect(server.libpq()) as connection:
-                    question = "SELECT current_setting('data_directory'), pg_postmaster_start_time()::text"
-                    seen = [server.way, server.url(), *connection.execute(question).fetchone()]
-                pathlib.Path(__file__).with_name(os.environ["PYTEST_XDIST_WORKER"]).write_text("\\n".join(seen))
-            """
-        )
-    )
-    arguments = ["-p", "xdist", "-n2", "--dist=each", "-q", "-p", "no:cacheprovider", "."]
-    code = f"""
-    import os, pytest, sys
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # quicker
-    sys.exit(pytest.main({arguments}))
-    """
-    run = script(code, cwd=tmp_path)
-    output, _ = run.communicate(timeout=60)
-    assert run.returncode == 0, output
-    seen = [(tmp_path / worker).read_text() for worker in ("gw0", "gw1")]
-    assert seen[0] == seen[1]
-    way, address, directory, _started = seen[0].splitlines()
-    assert way == "address"
-    assert not Path(directory).parent.exists()
-    with pytest.raises(PostgresUnavailableError):
-        PostgresServer.at(address)

@@ -502,12 +502,28 @@ def test_close_is_echoed(server: Server, trust: ssl.SSLContext, option: str) -> 
 
 
 @pytest.mark.parametrize("tls", [True, False])
-@pytest.mark.parametrize("size", [0, 8192 - 100, 9000, 12000])
+@pytest.mark.parametrize("size", [0, 8192 - len(post(body=b"a" * 8000)) + 8000, 9000, 26000])
 def test_pipelining(server: Server, trust: ssl.SSLContext, tls: bool, size: int) -> None:
-    # On TLS all of it fits into one record: what OpenSSL holds back must not be forgotten.
+    # Records hold 16384 bytes, reads ask for 8192 or for the rest of the body: with the second and the last size
+    # one read ends exactly with the first request, and OpenSSL holds the others.
     with Client(server.port, trust if tls else None) as client:
         client.send(post("/echo", b"a" * size) + post("/echo", b"b") + post("/echo", b"ccc"))
         assert [client.read().seen["length"] for _ in range(3)] == [size, 1, 3]
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="no way to acknowledge at once")
+@pytest.mark.parametrize("tls", [True, False])
+def test_requests_in_two_writes_are_not_delayed(server: Server, trust: ssl.SSLContext, tls: bool) -> None:
+    # As many client libraries write them: Nagle's algorithm would cost 40 ms each.
+    times = []
+    with Client(server.port, trust if tls else None) as client:
+        for _ in range(21):
+            started = time.monotonic()
+            client.send(post("/echo", b"abc")[:-3])
+            client.send(b"abc")
+            assert client.read().seen["length"] == 3
+            times.append(time.monotonic() - started)
+    assert sorted(times)[10] < 0.025
 
 
 def test_head_request_has_no_body(server: Server) -> None:
@@ -540,10 +556,17 @@ def test_idle_clients_hold_no_thread(narrow: Server, start: str) -> None:
 
 
 def test_silent_clients_are_closed(narrow: Server) -> None:
-    with Client(narrow.port) as silent, Client(narrow.port, untrusting()) as shaken:
+    silent, shaken, stuck = (
+        Client(narrow.port),
+        Client(narrow.port, untrusting()),
+        Client(narrow.port, untrusting()),
+    )
+    with silent, shaken, stuck:
         started = time.monotonic()
+        os.write(stuck.sock.fileno(), b"\x17\x03\x03")  # the head of a record that never comes
         assert silent.at_end()
         assert shaken.at_end()
+        assert stuck.at_end()
         assert 0.5 < time.monotonic() - started < 4
 
 
