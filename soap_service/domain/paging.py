@@ -45,7 +45,14 @@ class PageTokens:
         """
         if len(token) > LONGEST_TOKEN or not _TOKEN.fullmatch(token):
             raise VoucherFault(FaultCode.TOKEN_NOT_PARSED)
+        if not all(_is_canonical(part) for part in token.split(".")):
+            raise VoucherFault(FaultCode.TOKEN_INVALID)
         try:
             return base64_decode(self._signer.unsign(token)).decode()
         except BadSignature as error:
             raise VoucherFault(FaultCode.TOKEN_INVALID) from error
+
+
+def _is_canonical(part: str) -> bool:
+    # The last letter may have bits that decode to nothing: with those set, the signature would still be right.
+    return base64_encode(base64_decode(part)) == part.encode("ascii")

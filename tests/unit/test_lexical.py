@@ -1,0 +1,182 @@
+"""Field texts: every form that stubs of the field write, and every form that must be refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soap_service.domain.faults import FaultCode, VoucherFault
+from soap_service.domain.lexical import read_date, read_flag, read_integer, read_number
+
+READERS: list[Callable[[str, str], Any]] = [read_number, read_integer, read_flag, read_date]
+
+
+def refused(reader: Callable[[str, str], Any], text: str) -> VoucherFault:
+    with pytest.raises(VoucherFault) as caught:
+        reader("SomeField", text)
+    assert caught.value.code is FaultCode.BAD_FORMAT
+    assert caught.value.field == "SomeField"
+    assert caught.value.expected
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("10", "10"),
+        ("10.0", "10"),
+        ("10.00", "10"),
+        (" +1.5e1 ", "15"),
+        ("\t\r\n25.50\n", "25.50"),
+        ("1E+7", "10000000"),
+        ("1e-2", "0.01"),
+        ("1E+09", "1000000000"),
+        ("-1E+09", "-1000000000"),
+        ("0.100000001", "0.100000001"),
+        ("12345.669921875", "12345.669921875"),
+        (".5", "0.5"),
+        ("5.", "5"),
+        ("-0", "0"),
+        ("007", "7"),
+        ("1" * 40, "1" * 40),
+        ("-340282346638528859811704183484516925440.000000", "-340282346638528859811704183484516925440"),
+        ("1e60", "1e60"),
+        ("0e0", "0"),
+    ],
+)
+def test_numbers_as_stubs_write_them(text: str, value: str) -> None:
+    assert read_number("SomeField", text) == Decimal(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "NaN", "nan", "sNaN", "INF", "-INF", "Infinity", "inf", "1_0", "10,00", "1.000,00", "0x1F", "1e"]
+    + ["e5", ".", "+", "-", "+-1", "--1", "1..2", "1.2.3", "1 0", "10 EUR", "€10", "10%", "1e1.5", "1e 5", "1d"]
+    + ["٣", "-٣", "１０", "1٫5", "−5", "\xa010", "10\x0b", "1" * 41, "1." + "1" * 61, "1e" + "1" * 11, "true", "\x00"],
+)
+def test_what_is_no_number(text: str) -> None:
+    refused(read_number, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e61", "1e60"),
+        ("-5e77", "-1e60"),
+        ("1e9999999999", "1e60"),
+        ("-1e9999999999", "-1e60"),
+        ("-1.7976931348623157e+308", "-1e60"),
+        ("1e-9999999999", "1e-60"),
+        ("-1e-61", "-1e-60"),
+        ("0e9999999999", "0"),
+        ("0.00e-9999999999", "0"),
+    ],
+)
+def test_exponents_are_bounded_before_any_arithmetic(text: str, value: str) -> None:
+    assert read_number("SomeField", text) == Decimal(value)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30, places=9))
+def test_a_number_is_read_as_what_it_says(value: Decimal) -> None:
+    assert read_number("SomeField", f"{value:f}") == value
+    assert read_number("SomeField", f" {value:e}\n") == value
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=-(2.0**100), max_value=2.0**100))
+def test_a_float_is_read_exactly_as_it_is_printed(value: float) -> None:
+    for text in (repr(value), f"{value:.9g}", f"{value:.17e}", f"{value:f}"):
+        read = read_number("SomeField", text)
+        if abs(Decimal(text).adjusted()) < 60 or not value:
+            assert read == Decimal(text)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(text=st.one_of(st.text(), st.text("0123456789+-.eE_ ,:\n\u0663", max_size=12)))
+def test_any_text_at_all_is_read_or_refused(reader: Callable[[str, str], Any], text: str) -> None:
+    try:
+        value = reader("SomeField", text)
+    except VoucherFault as fault:
+        assert fault.code is FaultCode.BAD_FORMAT
+        assert fault.field == "SomeField"
+    else:
+        assert not isinstance(value, Decimal) or value.is_finite()
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "text", ["1" * 250_000, "-" * 250_000, " " * 250_000 + "x", "0." + "0" * 250_000, "1e" + "9" * 250_000]
+)
+def test_long_nonsense_is_refused_at_once(reader: Callable[[str, str], Any], text: str) -> None:
+    begun = time.perf_counter()
+    refused(reader, text)
+    assert time.perf_counter() - begun < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("10", 10), ("10.0", 10), ("1E+1", 10), (" +7 ", 7), ("-1", -1), ("-999999999.000000", -999_999_999)]
+    + [("-9.99999999E+8", -999_999_999), ("0", 0), ("-0", 0), ("150e-1", 15), ("1e60", 10**60)],
+)
+def test_whole_numbers(text: str, value: int) -> None:
+    read = read_integer("SomeField", text)
+    assert type(read) is int
+    assert read == value
+
+
+@pytest.mark.parametrize("text", ["1.5", "0.000001", "1e-1", "1e-9999999999", "9" * 28 + ".5", "ten", "", "1_0"])
+def test_what_is_no_whole_number(text: str) -> None:
+    refused(read_integer, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("false", False), ("1", True), ("0", False), (" true\n", True), ("\t0 ", False)],
+)
+def test_flags(text: str, value: bool) -> None:
+    assert read_flag("SomeField", text) is value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "True", "TRUE", "False", "ja", "nein", "yes", "no", "on", "2", "-1", "01", "1.0", "t", "true1"]
+    + ["tr ue", "\xa0true", "１"],
+)
+def test_what_is_no_flag(text: str) -> None:
+    refused(read_flag, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2018-06-30", date(2018, 6, 30)),
+        (" 2024-02-29\n", date(2024, 2, 29)),
+        ("2000-02-29", date(2000, 2, 29)),
+        ("0001-01-01", date.min),
+        ("9999-12-31", date.max),
+    ],
+)
+def test_dates(text: str, value: date) -> None:
+    assert read_date("SomeField", text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "30.06.2018", "06/30/2018", "2018-6-30", "18-06-30", "20180630", "2018-W26-6", "2018-181", "2018-06"]
+    + ["2018-06-31", "2023-02-29", "1900-02-29", "2018-13-01", "2018-00-10", "2018-01-00", "0000-01-01"]
+    + ["10000-01-01", "-2018-06-30", "+2018-06-30", "2018-06-30T00:00:00", "2018-06-30Z", "2018-06-30+02:00"]
+    + ["2018 -06-30", "２０１８-06-30", "٢٠١٨-٠٦-٣٠", "today", "2018–06–30"],
+)
+def test_what_is_no_date(text: str) -> None:
+    refused(read_date, text)
+
+
+@given(st.dates())
+def test_every_date_is_read_as_it_is_written(day: date) -> None:
+    assert read_date("SomeField", day.isoformat()) == day
