@@ -552,7 +552,7 @@ def test_idle_clients_hold_no_thread(narrow: Server, start: str) -> None:
             if start == "after an answer":
                 client.send(post())
                 assert client.read().status == 200
-        _prompt(narrow, 0.7)
+        _prompt(narrow, 2.0)
 
 
 def test_silent_clients_are_closed(narrow: Server) -> None:
@@ -584,7 +584,7 @@ def test_slow_senders_free_their_thread(narrow: Server, hog: str) -> None:
             time.sleep(0.1)
             for client in hogs:
                 client.send(b"X")
-        _prompt(narrow, 0.5)
+        _prompt(narrow, 0.8)
         for client in hogs:
             if hog == "handshake":
                 assert b"HTTP" not in client.file.read()
@@ -607,7 +607,7 @@ def test_clients_that_do_not_close_hold_up_nobody(narrow: Server) -> None:
             client = stack.enter_context(Client(narrow.port))
             client.send(post("/echo", b"", "Connection: close"))
             assert client.read().headers["connection"] == "close"
-        _prompt(narrow, 0.7)
+        _prompt(narrow, 1.2)
 
 
 # --- Life cycle ----------------------------------------------------------------------------------------------

@@ -14,17 +14,41 @@ from hypothesis import strategies as st
 
 from soap_service.domain.faults import FaultCode, VoucherFault
 from soap_service.domain.lexical import read_date, read_flag, read_integer, read_number
+from tests.support.checks import outcome, refused
 
-READERS: list[Callable[[str, str], Any]] = [read_number, read_integer, read_flag, read_date]
+Reader = Callable[[str, str], Any]
+READERS: list[Reader] = [read_number, read_integer, read_flag, read_date]
+
+NO_NUMBERS = {
+    "empty": ["", " ", "+", "-", ".", "e5", "1e", "\x00"],
+    "special values": ["NaN", "nan", "sNaN", "INF", "-INF", "Infinity", "inf", "true"],
+    "separators": ["1_0", "10,00", "1.000,00", "1..2", "1.2.3", "1 0", "1e 5", "1e1.5"],
+    "signs": ["+-1", "--1", "−5"],
+    "other notations": ["0x1F", "1d", "10 EUR", "€10", "10%"],
+    "digits that are not ASCII": ["٣", "-٣", "１０", "1٫5"],
+    "blanks that XML does not know": ["\xa010", "10\x0b"],
+    "too long": ["1" * 41, "1." + "1" * 61, "1e" + "1" * 11],
+}
+NO_FLAGS = {
+    "empty": ["", " "],
+    "other cases": ["True", "TRUE", "False", "FALSE"],
+    "other words": ["ja", "nein", "yes", "no", "on", "t", "true1", "tr ue"],
+    "other numbers": ["2", "-1", "01", "1.0", "１"],
+    "blanks that XML does not know": ["\xa0true"],
+}
+NO_DATES = {
+    "empty": ["", " "],
+    "other notations": ["30.06.2018", "06/30/2018", "20180630", "2018-W26-6", "2018-181", "2018-06", "today"],
+    "digits missing": ["2018-6-30", "2018-06-3", "18-06-30"],
+    "no such day": ["2018-06-31", "2023-02-29", "1900-02-29", "2018-13-01", "2018-00-10", "2018-01-00"],
+    "no such year": ["0000-01-01", "10000-01-01", "-2018-06-30", "+2018-06-30"],
+    "more than a date": ["2018-06-30T00:00:00", "2018-06-30Z", "2018-06-30+02:00"],
+    "other letters": ["2018 -06-30", "２０１８-06-30", "٢٠١٨-٠٦-٣٠", "2018–06–30"],
+}
 
 
-def refused(reader: Callable[[str, str], Any], text: str) -> VoucherFault:
-    with pytest.raises(VoucherFault) as caught:
-        reader("SomeField", text)
-    assert caught.value.code is FaultCode.BAD_FORMAT
-    assert caught.value.field == "SomeField"
-    assert caught.value.expected
-    return caught.value
+def each(table: dict[str, list[str]]) -> list[str]:
+    return [text for texts in table.values() for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -55,14 +79,10 @@ def test_numbers_as_stubs_write_them(text: str, value: str) -> None:
     assert read_number("SomeField", text) == Decimal(value)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", " ", "NaN", "nan", "sNaN", "INF", "-INF", "Infinity", "inf", "1_0", "10,00", "1.000,00", "0x1F", "1e"]
-    + ["e5", ".", "+", "-", "+-1", "--1", "1..2", "1.2.3", "1 0", "10 EUR", "€10", "10%", "1e1.5", "1e 5", "1d"]
-    + ["٣", "-٣", "１０", "1٫5", "−5", "\xa010", "10\x0b", "1" * 41, "1." + "1" * 61, "1e" + "1" * 11, "true", "\x00"],
-)
+@pytest.mark.parametrize("text", each(NO_NUMBERS))
 def test_what_is_no_number(text: str) -> None:
-    refused(read_number, text)
+    with refused("ES012", "SomeField"):
+        read_number("SomeField", text)
 
 
 @pytest.mark.parametrize(
@@ -99,12 +119,11 @@ def test_a_float_is_read_exactly_as_it_is_printed(value: float) -> None:
 
 @pytest.mark.parametrize("reader", READERS)
 @given(text=st.one_of(st.text(), st.text("0123456789+-.eE_ ,:\n\u0663", max_size=12)))
-def test_any_text_at_all_is_read_or_refused(reader: Callable[[str, str], Any], text: str) -> None:
-    try:
-        value = reader("SomeField", text)
-    except VoucherFault as fault:
-        assert fault.code is FaultCode.BAD_FORMAT
-        assert fault.field == "SomeField"
+def test_any_text_at_all_is_read_or_refused(reader: Reader, text: str) -> None:
+    value = outcome(lambda: reader("SomeField", text))
+    if isinstance(value, VoucherFault):
+        assert (value.code, value.field) == (FaultCode.BAD_FORMAT, "SomeField")
+        assert value.expected
     else:
         assert not isinstance(value, Decimal) or value.is_finite()
 
@@ -113,16 +132,28 @@ def test_any_text_at_all_is_read_or_refused(reader: Callable[[str, str], Any], t
 @pytest.mark.parametrize(
     "text", ["1" * 250_000, "-" * 250_000, " " * 250_000 + "x", "0." + "0" * 250_000, "1e" + "9" * 250_000]
 )
-def test_long_nonsense_is_refused_at_once(reader: Callable[[str, str], Any], text: str) -> None:
+def test_long_nonsense_is_refused_at_once(reader: Reader, text: str) -> None:
     begun = time.perf_counter()
-    refused(reader, text)
+    with refused("ES012", "SomeField"):
+        reader("SomeField", text)
     assert time.perf_counter() - begun < 0.5
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("10", 10), ("10.0", 10), ("1E+1", 10), (" +7 ", 7), ("-1", -1), ("-999999999.000000", -999_999_999)]
-    + [("-9.99999999E+8", -999_999_999), ("0", 0), ("-0", 0), ("150e-1", 15), ("1e60", 10**60)],
+    [
+        ("10", 10),
+        ("10.0", 10),
+        ("1E+1", 10),
+        ("150e-1", 15),
+        (" +7 ", 7),
+        ("-1", -1),
+        ("0", 0),
+        ("-0", 0),
+        ("-999999999.000000", -999_999_999),
+        ("-9.99999999E+8", -999_999_999),
+        ("1e60", 10**60),
+    ],
 )
 def test_whole_numbers(text: str, value: int) -> None:
     read = read_integer("SomeField", text)
@@ -132,7 +163,8 @@ def test_whole_numbers(text: str, value: int) -> None:
 
 @pytest.mark.parametrize("text", ["1.5", "0.000001", "1e-1", "1e-9999999999", "9" * 28 + ".5", "ten", "", "1_0"])
 def test_what_is_no_whole_number(text: str) -> None:
-    refused(read_integer, text)
+    with refused("ES012", "SomeField"):
+        read_integer("SomeField", text)
 
 
 @pytest.mark.parametrize(
@@ -143,13 +175,10 @@ def test_flags(text: str, value: bool) -> None:
     assert read_flag("SomeField", text) is value
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", " ", "True", "TRUE", "False", "ja", "nein", "yes", "no", "on", "2", "-1", "01", "1.0", "t", "true1"]
-    + ["tr ue", "\xa0true", "１"],
-)
+@pytest.mark.parametrize("text", each(NO_FLAGS))
 def test_what_is_no_flag(text: str) -> None:
-    refused(read_flag, text)
+    with refused("ES012", "SomeField"):
+        read_flag("SomeField", text)
 
 
 @pytest.mark.parametrize(
@@ -166,15 +195,10 @@ def test_dates(text: str, value: date) -> None:
     assert read_date("SomeField", text) == value
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "30.06.2018", "06/30/2018", "2018-6-30", "18-06-30", "20180630", "2018-W26-6", "2018-181", "2018-06"]
-    + ["2018-06-31", "2023-02-29", "1900-02-29", "2018-13-01", "2018-00-10", "2018-01-00", "0000-01-01"]
-    + ["10000-01-01", "-2018-06-30", "+2018-06-30", "2018-06-30T00:00:00", "2018-06-30Z", "2018-06-30+02:00"]
-    + ["2018 -06-30", "２０１８-06-30", "٢٠١٨-٠٦-٣٠", "today", "2018–06–30"],
-)
+@pytest.mark.parametrize("text", each(NO_DATES))
 def test_what_is_no_date(text: str) -> None:
-    refused(read_date, text)
+    with refused("ES012", "SomeField"):
+        read_date("SomeField", text)
 
 
 @given(st.dates())
