@@ -60,4 +60,6 @@ class Origin:
             parsed = ip_address(address)
         except ValueError:
             return address == "" and bool(self._trusted)  # a proxy on a Unix socket has no address
+        # A socket that listens on IPv6 shows IPv4 peers as ::ffff:192.0.2.1.
+        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
         return any(parsed in network for network in self._trusted)

@@ -38,10 +38,7 @@ class VoucherSoap(Soap11):
 
     def deserialize(self, ctx: Any, message: Any) -> None:
         (request,) = ctx.descriptor.in_message._type_info.values()
-        try:
-            ctx.in_object = [reader.read_texts(ctx.in_body_doc, request._type_info)]
-        except VoucherFault as fault:
-            raise SoapFault(fault) from None
+        ctx.in_object = [reader.read_texts(ctx.in_body_doc, request._type_info)]
 
     def serialize(self, ctx: Any, message: Any) -> None:
         if ctx.out_error is None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from soap_service.domain import requests
 from soap_service.domain.faults import VoucherFault
-from soap_service.domain.requests import Texts
 from soap_service.domain.shops import Shop
 from soap_service.domain.terms import Terms, to_wire
 from soap_service.operations.authenticate import authenticate
@@ -23,6 +22,7 @@ from soap_service.soap import messages, pages
 from soap_service.soap.compat import Application, Service, rpc
 from soap_service.soap.envelope import SoapFault
 from soap_service.soap.protocol import VoucherSoap
+from soap_service.soap.reader import Texts
 from soap_service.soap.writer import Xml
 
 _FILTERS = ("CustomerFilter", "CatProdFilter")
@@ -146,7 +146,10 @@ class VoucherApplication(Application):
 
 def _enter(ctx: Any, request: Texts) -> tuple[VoucherApplication, Shop]:
     ctx.udc.shop = request.get("ShopID")
-    return ctx.app, authenticate(ctx.app.house, request.get("ShopID"), request.get("Password"))
+    shop = authenticate(ctx.app.house, request.get("ShopID"), request.get("Password"))
+    if request.undecodable is not None:
+        raise request.undecodable
+    return ctx.app, shop
 
 
 def _msg_id(request: Texts) -> str | None:

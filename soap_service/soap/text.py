@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 def escape(text: str) -> str:
-    """Text that a parser reads back as the same text; a carriage return must be a reference for that."""
+    """Text that a parser reads back as the same text, on one line.
+
+    A carriage return must be a reference for the one, a newline for the other (contract, section 1, "Wire").
+    """
     if "&" in text:
         text = text.replace("&", "&amp;")
     if "<" in text:
@@ -13,4 +16,6 @@ def escape(text: str) -> str:
         text = text.replace(">", "&gt;")
     if "\r" in text:
         text = text.replace("\r", "&#13;")
+    if "\n" in text:
+        text = text.replace("\n", "&#10;")
     return text

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from soap_service.store import dialects
+from soap_service.store.prepared import Prepared
 from soap_service.store.tables import charge, charge_count
 
 
@@ -41,22 +42,24 @@ _SELECT = select(
     charge.c.deleted_at,
 )
 _LIVE = _SELECT.where(charge.c.shop_id == bindparam("shop_id"), charge.c.deleted_at.is_(None))
-_BY_NAME = _LIVE.where(charge.c.name == bindparam("name"))
-_BY_SUBSHOP = _LIVE.where(charge.c.subscribe_subshop == bindparam("subshop"))
+_BY_NAME = Prepared(_LIVE.where(charge.c.name == bindparam("name")))
+_BY_SUBSHOP = Prepared(_LIVE.where(charge.c.subscribe_subshop == bindparam("subshop")))
 _BY_ID = _SELECT.where(charge.c.shop_id == bindparam("shop_id"), charge.c.charge_id == bindparam("charge_id"))
-_COUNT = select(charge_count.c.vouchers).where(
-    charge_count.c.shop_id == bindparam("shop_id"), charge_count.c.charge_id == bindparam("charge_id")
+_COUNT = Prepared(
+    select(charge_count.c.vouchers).where(
+        charge_count.c.shop_id == bindparam("shop_id"), charge_count.c.charge_id == bindparam("charge_id")
+    )
 )
 
 
 def find(connection: Connection, shop_id: int, name: str) -> Charge | None:
     """The charge with this ChargeId, unless deleted."""
-    return _charge(connection.execute(_BY_NAME, {"shop_id": shop_id, "name": name}).first())
+    return _charge(_BY_NAME.first(connection, {"shop_id": shop_id, "name": name}))
 
 
 def find_registration_voucher(connection: Connection, shop_id: int, subshop: str) -> Charge | None:
     """The charge whose template is the registration voucher of this subshop."""
-    return _charge(connection.execute(_BY_SUBSHOP, {"shop_id": shop_id, "subshop": subshop}).first())
+    return _charge(_BY_SUBSHOP.first(connection, {"shop_id": shop_id, "subshop": subshop}))
 
 
 def get(connection: Connection, shop_id: int, charge_id: int) -> Charge | None:
@@ -115,7 +118,8 @@ def change(connection: Connection, shop_id: int, charge_id: int, **values: Any) 
 
 def count_vouchers(connection: Connection, shop_id: int, charge_id: int) -> int:
     """How many vouchers the charge has issued."""
-    return connection.execute(_COUNT, {"shop_id": shop_id, "charge_id": charge_id}).scalar() or 0
+    row = _COUNT.first(connection, {"shop_id": shop_id, "charge_id": charge_id})
+    return int(row[0]) if row else 0
 
 
 def add_to_count(connection: Connection, shop_id: int, charge_id: int, change_by: int) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, exc, exists, func, insert, s
 
 from soap_service.store import charges
 from soap_service.store.engine import Store
+from soap_service.store.prepared import Prepared
 from soap_service.store.tables import pool_code, pool_lane, voucher
 
 
@@ -32,7 +33,7 @@ class StockMoved(Exception):
     """Another draw was faster; look at the lanes again."""
 
 
-_LANES = (
+_LANES = Prepared(
     select(
         pool_lane.c.lane_id,
         pool_lane.c.terms_id,
@@ -50,13 +51,14 @@ _LANES = (
 
 def lanes(connection: Connection, shop_id: int, charge_id: int) -> list[Lane]:
     """The lanes of a charge that hold stock, oldest import first."""
-    rows = connection.execute(_LANES, {"shop_id": shop_id, "charge_id": charge_id})
-    return [Lane(*row) for row in rows if row.available > 0]
+    rows = _LANES.rows(connection, {"shop_id": shop_id, "charge_id": charge_id})
+    return [lane for row in rows if (lane := Lane(*row)).available > 0]
 
 
-_DRAW = text(
-    # One statement, one round trip: the cursor, the vouchers of the numbers it passed, and the count.
-    """
+_DRAW = Prepared(
+    text(
+        # One statement, one round trip: the cursor, the vouchers of the numbers it passed, and the count.
+        """
     WITH moved AS (
         UPDATE pool_lane SET next_seq = next_seq + :count
         WHERE shop_id = :shop_id AND lane_id = :lane_id AND holes = 0 AND next_seq + :count <= last_seq + 1
@@ -73,7 +75,8 @@ _DRAW = text(
     )
     SELECT code FROM taken
     """
-).bindparams(bindparam("now", type_=voucher.c.created_at.type))
+    ).bindparams(bindparam("now", type_=voucher.c.created_at.type))
+)
 
 _HERE = and_(pool_lane.c.shop_id == bindparam("shop"), pool_lane.c.lane_id == bindparam("lane"))
 _LOCK = update(pool_lane).where(_HERE).values(next_seq=pool_lane.c.next_seq).returning(pool_lane.c.next_seq)
@@ -117,13 +120,13 @@ def draw(
         row = {"shop_id": shop_id, "charge_id": charge_id, "terms_id": terms_id, "now": now}
         try:
             with store.read() as connection:
-                drawn = list(connection.execute(_DRAW, {**row, "lane_id": lane.lane_id, "count": count}).scalars())
+                taken = _DRAW.rows(connection, {**row, "lane_id": lane.lane_id, "count": count})
         except exc.IntegrityError:
             pass  # a code of the lane is a voucher already; the slower way steps over it
         else:
-            if not drawn:
+            if not taken:
                 raise StockMoved
-            return drawn
+            return [code for (code,) in taken]
     codes: list[str] = []
     with store.joined(transaction) as connection, connection.begin_nested():
         for lane, count in takes:

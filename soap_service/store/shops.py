@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from soap_service.domain.shops import Shop
 from soap_service.store import dialects
+from soap_service.store.prepared import Prepared
 from soap_service.store.tables import shop, signing_key
 
 
@@ -35,12 +36,13 @@ _COLUMNS = (
     shop.c.password_hash,
 )
 _SELECT = select(*_COLUMNS)
-_BY_NAME = _SELECT.where(shop.c.name == bindparam("name"))
+_BY_NAME = Prepared(_SELECT.where(shop.c.name == bindparam("name")))
+_KEYS = Prepared(select(signing_key.c.secret).order_by(signing_key.c.key_id))
 
 
 def find(connection: Connection, name: str) -> ShopRecord | None:
     """The shop with this ShopID, enabled or not."""
-    row = connection.execute(_BY_NAME, {"name": name}).first()
+    row = _BY_NAME.first(connection, {"name": name})
     return _record(row) if row else None
 
 
@@ -68,7 +70,7 @@ def change(connection: Connection, shop_id: int, settings: Mapping[str, Any]) ->
 
 def signing_keys(connection: Connection) -> list[bytes]:
     """The secrets that sign, oldest first."""
-    return list(connection.scalars(select(signing_key.c.secret).order_by(signing_key.c.key_id)))
+    return [secret for (secret,) in _KEYS.rows(connection, {})]
 
 
 def add_signing_key(connection: Connection, secret: bytes, now: datetime) -> None:

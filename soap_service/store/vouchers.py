@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, exc, select, text, update
 
 from soap_service.store import charges, dialects
 from soap_service.store.engine import Store
+from soap_service.store.prepared import Prepared
 from soap_service.store.tables import voucher
 
 
@@ -52,12 +53,14 @@ _UNNEST = _ROWS.format(code="new.code", source="unnest(CAST(:codes AS text[])) A
 _JSON = _ROWS.format(code="new.value", source="json_each(:codes) AS new WHERE true")
 
 # One round trip and no open transaction: the rows, and the count behind them.
-_ISSUE = text(
-    f"WITH added AS ({_UNNEST} RETURNING 1) "  # noqa: S608 - made of constants
-    "UPDATE charge_count SET vouchers = vouchers + (SELECT count(*) FROM added) "
-    "WHERE shop_id = :shop_id AND charge_id = :charge_id"
-)
 _NOW = bindparam("now", type_=voucher.c.created_at.type)
+_ISSUE = Prepared(
+    text(
+        f"WITH added AS ({_UNNEST} RETURNING 1) "  # noqa: S608 - made of constants
+        "UPDATE charge_count SET vouchers = vouchers + (SELECT count(*) FROM added) "
+        "WHERE shop_id = :shop_id AND charge_id = :charge_id"
+    ).bindparams(_NOW)
+)
 _ADD_FREE = {
     True: text(_UNNEST + " ON CONFLICT DO NOTHING RETURNING code").bindparams(_NOW),
     False: text(_JSON + " ON CONFLICT DO NOTHING RETURNING code").bindparams(_NOW),
@@ -86,7 +89,7 @@ def issue(
         codes = make_codes(count)
         try:
             with store.read() as connection:
-                connection.execute(_ISSUE, {**row, "codes": codes})
+                _ISSUE.run(connection, {**row, "codes": codes})
         except exc.IntegrityError:
             pass  # a code is taken; the slower way sorts it out
         else:
@@ -116,13 +119,13 @@ _FIND = select(
     voucher.c.code, voucher.c.charge_id, voucher.c.terms_id, voucher.c.state, voucher.c.created_at
 ).where(voucher.c.code == bindparam("code"), voucher.c.shop_id == bindparam("shop_id"))
 
-_PAGE = (
+_PAGE = Prepared(
     select(voucher.c.code, voucher.c.terms_id)
     .where(
         voucher.c.charge_id == bindparam("charge_id"),
         voucher.c.shop_id == bindparam("shop_id"),
         voucher.c.code > bindparam("after"),
-        voucher.c.state != State.DELETED,
+        voucher.c.state != int(State.DELETED),
     )
     .order_by(voucher.c.code)
     .limit(bindparam("size"))
@@ -138,7 +141,7 @@ def find(connection: Connection, shop_id: int, code: str) -> Voucher | None:
 def page(connection: Connection, shop_id: int, charge_id: int, after: str, size: int) -> list[tuple[str, int]]:
     """Up to `size` pairs (code, terms id) of the charge behind the code `after`, bytewise in order."""
     parameters = {"shop_id": shop_id, "charge_id": charge_id, "after": after, "size": size}
-    return [(code, terms_id) for code, terms_id in connection.execute(_PAGE, parameters)]
+    return _PAGE.rows(connection, parameters)
 
 
 def delete(connection: Connection, shop_id: int, code: str) -> bool:

@@ -112,9 +112,7 @@ def test_a_number_is_read_as_what_it_says(value: Decimal) -> None:
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=-(2.0**100), max_value=2.0**100))
 def test_a_float_is_read_exactly_as_it_is_printed(value: float) -> None:
     for text in (repr(value), f"{value:.9g}", f"{value:.17e}", f"{value:f}"):
-        read = read_number("SomeField", text)
-        if abs(Decimal(text).adjusted()) < 60 or not value:
-            assert read == Decimal(text)
+        assert read_number("SomeField", text) == Decimal(text)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -130,9 +128,10 @@ def test_any_text_at_all_is_read_or_refused(reader: Reader, text: str) -> None:
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
-    "text", ["1" * 250_000, "-" * 250_000, " " * 250_000 + "x", "0." + "0" * 250_000, "1e" + "9" * 250_000]
+    ("start", "filling", "end"), [("", "1", ""), ("-", "-", ""), ("", " ", "x"), ("0.", "0", "")]
 )
-def test_long_nonsense_is_refused_at_once(reader: Reader, text: str) -> None:
+def test_long_nonsense_is_refused_at_once(reader: Reader, start: str, filling: str, end: str) -> None:
+    text = start + filling * 250_000 + end
     begun = time.perf_counter()
     with refused("ES012", "SomeField"):
         reader("SomeField", text)
