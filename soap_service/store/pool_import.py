@@ -69,9 +69,8 @@ _PREPARE = {
 # Without it, random inserts into the index of codes read the file again and again: 3 s a million, not 10.
 _SQLITE_CACHE = "PRAGMA cache_size = -65536"
 
-_COPY = "COPY import_line (line, lane, code) FROM STDIN"
-_ADD = "INSERT INTO import_line (line, lane, code) VALUES (?, ?, ?)"
-_REFUSE = text("INSERT INTO import_out (line, verdict, detail) VALUES (:line, 1, :detail)")
+_LINES = "import_line (line, lane, code)"
+_OUT = "import_out (line, verdict, detail)"
 _SET_LANE = text("INSERT INTO import_lane (lane, terms_id) VALUES (:lane, :terms_id)")
 _SET_LANE_ID = text("UPDATE import_lane SET lane_id = :lane_id WHERE lane = :lane")
 
@@ -154,21 +153,11 @@ class Staging:
 
     def add(self, lines: Sequence[tuple[int, int, str]]) -> None:
         """Stage readable lines: (line number, lane, code). A code must have no control characters."""
-        if not lines:
-            return
-        if self._on_postgresql:
-            self._copy(lines)
-            return
-        # A plain BEGIN takes no lock as long as only temporary tables are written.
-        self._connection.exec_driver_sql("BEGIN")
-        self._connection.exec_driver_sql(_ADD, list(lines))
-        self._connection.exec_driver_sql("COMMIT")
+        self._load(_LINES, lines)
 
     def refuse(self, lines: Sequence[tuple[int, str]]) -> None:
-        """Stage lines that cannot be used: (line number, reason)."""
-        if lines:
-            rows = [{"line": line, "detail": reason} for line, reason in lines]
-            self._connection.execute(_REFUSE, rows)
+        """Stage lines that cannot be used: (line number, reason). A reason must have no control characters."""
+        self._load(_OUT, [(line, int(Verdict.UNREADABLE), reason) for line, reason in lines])
 
     def compare(self, terms_ids: Mapping[int, int | None]) -> dict[Verdict, int]:
         """Sort out the lines that cannot become stock, or are it already; how many there are of each verdict.
@@ -220,13 +209,21 @@ class Staging:
             if not self._connection.invalidated:
                 self._connection.execution_options(isolation_level="AUTOCOMMIT")
 
-    def _copy(self, lines: Sequence[tuple[int, int, str]]) -> None:
+    def _load(self, target: str, rows: Sequence[tuple[int, int, str]]) -> None:
+        if not rows:
+            return
+        if not self._on_postgresql:
+            # A plain BEGIN takes no lock as long as only temporary tables are written.
+            self._connection.exec_driver_sql("BEGIN")
+            self._connection.exec_driver_sql(f"INSERT INTO {target} VALUES (?, ?, ?)", list(rows))  # noqa: S608
+            self._connection.exec_driver_sql("COMMIT")
+            return
         connection = self._connection.connection.driver_connection
         assert isinstance(connection, psycopg.Connection)
-        rows = [f"{line}\t{lane}\t{code.replace(chr(92), chr(92) * 2)}\n" for line, lane, code in lines]
+        lines = [f"{line}\t{number}\t{words.replace(chr(92), chr(92) * 2)}\n" for line, number, words in rows]
         try:
-            with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-                copy.write("".join(rows))
+            with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
+                copy.write("".join(lines))
         except psycopg.OperationalError as error:
             raise StoreUnavailable(type(error).__name__) from error
 

@@ -85,7 +85,7 @@ def issue(
     charge's count alone (it was written with the charge).
     """
     row = {"shop_id": shop_id, "charge_id": charge_id, "terms_id": terms_id, "now": now}
-    if transaction is None and store.is_postgresql:
+    if transaction is None and counted and store.is_postgresql:
         codes = make_codes(count)
         try:
             with store.read() as connection:

@@ -264,9 +264,7 @@ def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return add
 
 
-def test_a_migration_that_fails_leaves_nothing(
-    empty_store: Store, next_revision: Callable[[str], None]
-) -> None:
+def test_a_migration_that_fails_leaves_nothing(empty_store: Store, next_revision: Callable[[str], None]) -> None:
     migrations.upgrade(empty_store)
     before = schema_of(empty_store)
     older = migrations.head()

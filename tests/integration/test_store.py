@@ -166,9 +166,7 @@ def test_a_broken_random_source_ends_in_an_error_not_in_a_loop(house: House, sho
     assert count_of(house.store, charge, shop) == 1
 
 
-def test_concurrent_issues_of_the_same_codes_give_each_code_once(
-    house: House, shop: Shop, charge: Charge
-) -> None:
+def test_concurrent_issues_of_the_same_codes_give_each_code_once(house: House, shop: Shop, charge: Charge) -> None:
     """Four threads draw from one small set of codes, so that almost every statement meets taken ones."""
     codes = [f"C{number:03}" for number in range(60)]
     start = threading.Barrier(4)
@@ -208,7 +206,9 @@ def test_the_same_code_in_two_shops(house: House, shop: Shop, charge: Charge) ->
 # --- counting and deleting ---------------------------------------------------------------------------------
 
 
-def test_the_count_written_with_a_new_charge_is_not_written_twice(house: House, shop: Shop, charge: Charge) -> None:
+def test_the_count_written_with_a_new_charge_is_not_written_twice(
+    house: House, shop: Shop, charge: Charge
+) -> None:
     with house.store.write() as transaction:
         new = charges.add(transaction, shop.shop_id, "New", house.clock(), terms_id=charge.terms_id, vouchers=3)
         assert new is not None
@@ -410,7 +410,9 @@ def test_a_shop_is_kept_changed_and_found_as_it_is(house: House, shop: Shop) -> 
     with house.store.write() as transaction:
         taken = {"name": "TestShop", "currency": "CHF", "time_zone": "UTC", "subshops": (), "vat_ids": ()}
         assert not shops.add(transaction, taken, "hash", house.clock())
-        shops.change(transaction, shop.shop_id, {"subshops": ("Österreich, B2B",), "vat_ids": (), "enabled": False})
+        shops.change(
+            transaction, shop.shop_id, {"subshops": ("Österreich, B2B",), "vat_ids": (), "enabled": False}
+        )
         shops.change(transaction, shop.shop_id, {"password_hash": "another"})
     with house.store.read() as connection:
         record = shops.find(connection, "TestShop")

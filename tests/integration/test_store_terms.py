@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
+from sqlalchemy.exc import ResourceClosedError
 
 from soap_service.domain import money
 from soap_service.domain.kinds import BY_TYPE, Kind
@@ -37,9 +38,7 @@ _name = st.text(_letters.filter(lambda letter: letter != ","), min_size=1, max_s
 _kinds = st.sampled_from(list(BY_TYPE.values())) | st.builds(
     Kind,
     **dict.fromkeys((field.name for field in fields(Kind) if field.name.startswith("max_")), st.none() | _int32),
-    **dict.fromkeys(
-        (field.name for field in fields(Kind) if not field.name.startswith("max_")), st.booleans()
-    ),
+    **dict.fromkeys((field.name for field in fields(Kind) if not field.name.startswith("max_")), st.booleans()),
 )
 
 
@@ -176,12 +175,13 @@ def test_terms_of_a_transaction_that_failed_are_not_remembered(house: House, sho
 
 def test_known_terms_cost_no_statement(house: House, shop: Shop) -> None:
     said = Terms(currency="EUR", amount=Decimal("1.00"))
+    terms_id = keep(house, shop, said)
     with house.store.read() as connection:
-        terms_id = terms.keep(house.store, connection, shop.shop_id, said)
-        statement_that_fails = connection.execution_options()
-        statement_that_fails.close()
+        connection.close()  # whoever asks it now gets an error
         assert terms.keep(house.store, connection, shop.shop_id, said) == terms_id
         assert terms.load(house.store, connection, shop.shop_id, [terms_id]) == {terms_id: said}
+        with pytest.raises(ResourceClosedError):
+            terms.load(house.store, connection, shop.shop_id, [terms_id + 1])
 
 
 def test_terms_belong_to_their_shop(house: House, shop: Shop) -> None:

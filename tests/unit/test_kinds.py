@@ -41,8 +41,12 @@ def test_a_type_says_what_is_documented(number: int) -> None:
     assert (kind.keep_surplus, kind.multiple_customer, kind.new_customers_only) == DOCUMENTED[number]
     assert kind.binds_customer == (number == 7)
     assert kind.max_uses_per_customer == (1 if number in (3, 4) else None)
-    assert not (kind.app_only or kind.free_shipping or kind.existing_customers_only)
-    assert kind.max_uses is None
+    assert (kind.app_only, kind.free_shipping, kind.existing_customers_only, kind.max_uses) == (
+        False,
+        False,
+        False,
+        None,
+    )
 
 
 @pytest.mark.parametrize("number", range(8))
