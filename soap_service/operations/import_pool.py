@@ -120,15 +120,17 @@ def import_pool(
         for _ in range(_ATTEMPTS):
             progress(Step.COMPARING, lines)
             verdicts = stage.compare(
-                {lane: in_stock.get(terms) for lane, terms in enumerate(sorter.lanes)}  # to tell other terms
+                {lane: in_stock.get(lane_terms) for lane, lane_terms in enumerate(sorter.lanes)}
             )
             refused = sum(verdicts.get(verdict, 0) for verdict in REFUSED)
             accepted = stage.accepted()
             stored = bool(accepted) and not options.dry_run and (options.skip_bad or not refused)
             if stored:
                 progress(Step.STORING, lines)
+                kept = _keep(house, shop, sorter.lanes, accepted)
+                in_stock |= {sorter.lanes[lane]: terms_id for lane, (terms_id, _) in kept.items()}
                 try:
-                    stage.merge(_keep(house, shop, sorter.lanes, accepted), now)
+                    stage.merge(kept, now)
                 except Overtaken:
                     continue
                 except ChargeGone:

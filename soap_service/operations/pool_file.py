@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -64,12 +65,13 @@ class PoolFile:
     def __init__(self, source: BinaryIO, form: FileFormat) -> None:
         """Reads the first line. Raises UnreadableFile for an unknown encoding, an empty file, a bad header."""
         self._form = form
-        self._feed = _Feed(_decoded(source, form.encoding), form.encoding)
+        self._encoding, stream = _decoded(source, form.encoding)
+        self._feed = _Feed(stream, self._encoding)
         self._first: str | None = None
         self.columns: tuple[str, ...] = ()
         self.delimiter = form.delimiter or ","
         self.has_header = False
-        with _whole_file(form.encoding):
+        with _whole_file(self._encoding):
             self._begin()
 
     def lines(self, refuse: RefuseLine) -> Iterator[Line]:
@@ -77,7 +79,7 @@ class PoolFile:
 
         Raises UnreadableFile when the file turns out not to be in its encoding.
         """
-        with _whole_file(self._form.encoding):
+        with _whole_file(self._encoding):
             yield from self._records(refuse) if self.has_header else self._numbers(refuse)
 
     def _begin(self) -> None:
@@ -208,36 +210,37 @@ class _Feed:
                 line = self._stream.readline(LONGEST_RECORD)
             raise _BadLine(f"longer than {LONGEST_RECORD} characters, or a quote that does not end")
         self._room -= len(line)
-        if not line.isascii() and any("\ud800" <= letter <= "\udfff" for letter in line):
+        if not line.isascii() and _has_bad_bytes(line):
             raise _BadLine(f"not valid {self._encoding}: the file may have another encoding")
         return line
 
 
-def _decoded(source: BinaryIO, encoding: str) -> io.TextIOWrapper:
+def _has_bad_bytes(line: str) -> bool:
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _decoded(source: BinaryIO, encoding: str) -> tuple[str, io.TextIOWrapper]:
+    """The name of the encoding, and the text. Bad bytes become lone surrogates, to refuse only their line."""
     try:
         name = codecs.lookup(encoding).name
-        # Bad bytes become lone surrogates, so that only the line that has them is refused.
-        return io.TextIOWrapper(
-            source, "utf-8-sig" if name == "utf-8" else encoding, errors="surrogateescape", newline=None
-        )
+        with_mark = "utf-8-sig" if name == "utf-8" else name
+        return name, io.TextIOWrapper(source, with_mark, errors="surrogateescape", newline=None)
     except (LookupError, ValueError):
         raise UnreadableFile(
             f"the encoding {_short(encoding)!r} is unknown: expected one such as utf-8, cp1252 or utf-16"
         ) from None
 
 
-class _whole_file:  # noqa: N801 - used as a statement
-    """Turn an error of the decoder into UnreadableFile."""
-
-    def __init__(self, encoding: str) -> None:
-        self._encoding = encoding
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        if isinstance(error, UnicodeError):
-            raise UnreadableFile(f"the file is not {self._encoding}: name the encoding it has") from None
+@contextmanager
+def _whole_file(encoding: str) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeError:
+        raise UnreadableFile(f"the file is not {encoding}: name the encoding it has") from None
 
 
 def _unquoted(line: str) -> str:

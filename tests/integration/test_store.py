@@ -138,12 +138,17 @@ def test_when_codes_run_out_nothing_is_left_behind(house: House, shop: Shop, cha
 
 def test_when_codes_run_out_the_whole_transaction_goes(house: House, shop: Shop, charge: Charge) -> None:
     issue(house, charge, shop, ["A"])
-    with pytest.raises(CodesExhausted), house.store.write() as transaction:
-        new = charges.add(transaction, shop.shop_id, "New", house.clock(), terms_id=charge.terms_id)
-        assert new is not None
-        endless = supply(chain(["free"], repeat("A")))
-        terms_id = charge.terms_id or 0
-        vouchers.issue(house.store, transaction, shop.shop_id, new, terms_id, 2, endless, house.clock())
+    endless = supply(chain(["free"], repeat("A")))
+
+    def add_and_issue() -> None:
+        with house.store.write() as transaction:
+            new = charges.add(transaction, shop.shop_id, "New", house.clock(), terms_id=charge.terms_id)
+            assert new is not None
+            terms_id = charge.terms_id or 0
+            vouchers.issue(house.store, transaction, shop.shop_id, new, terms_id, 2, endless, house.clock())
+
+    with pytest.raises(CodesExhausted):
+        add_and_issue()
     with house.store.read() as connection:
         assert charges.find(connection, shop.shop_id, "New") is None
         assert vouchers.find(connection, shop.shop_id, "free") is None

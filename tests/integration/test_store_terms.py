@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
@@ -162,7 +163,7 @@ def test_many_threads_make_one_row(house: House, shop: Shop) -> None:
 
 def test_terms_of_a_transaction_that_failed_are_not_remembered(house: House, shop: Shop) -> None:
     said = Terms(currency="EUR", amount=Decimal("1.00"))
-    with pytest.raises(ZeroDivisionError), house.store.write() as transaction:
+    with suppress(ZeroDivisionError), house.store.write() as transaction:
         lost = terms.keep(house.store, transaction, shop.shop_id, said)
         assert terms.load(house.store, transaction, shop.shop_id, [lost]) == {lost: said}
         _ = 1 / 0

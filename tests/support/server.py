@@ -98,7 +98,11 @@ class RunningServer:
         usual = [f"Host: localhost:{self.port}"]
         if body is not None:
             usual += ["Content-Type: text/xml; charset=utf-8", f"Content-Length: {len(body)}"]
-        lines = [f"{method} {path} HTTP/1.1", *(u for u in usual if u.partition(":")[0].lower() not in given), *headers]
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            *(u for u in usual if u.partition(":")[0].lower() not in given),
+            *headers,
+        ]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
 
 

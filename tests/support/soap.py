@@ -88,7 +88,10 @@ class Answer:
         if soap["s"] == SOAP_11:
             code, text = content.findtext("faultcode"), content.findtext("faultstring")
         else:
-            code, text = content.findtext("s:Code/s:Value", None, soap), content.findtext("s:Reason/s:Text", None, soap)
+            code, text = (
+                content.findtext("s:Code/s:Value", None, soap),
+                content.findtext("s:Reason/s:Text", None, soap),
+            )
         assert code is not None
         assert text is not None
         return Fault(
