@@ -146,6 +146,12 @@ def make_store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeS
         server.drop_database(name)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_store(request: pytest.FixtureRequest, make_store: MakeStore) -> Store:
+    """A store on a database of its own without any table."""
+    return make_store(request.param, migrated=False)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """A clock that stands at 2026-06-15 10:00 UTC."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, print, and write docs/performance.md. `--quick` is a small one that writes nothing."""
+"""`python -m bench`: measure, print, and write docs/performance.md; `--quick` is small and writes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Scale:
     pool: int
 
 
-FULL = Scale(rounds=7, seconds=4, many=4_000_000, pool=500_000)
+FULL = Scale(rounds=11, seconds=2, many=4_000_000, pool=500_000)
 QUICK = Scale(rounds=3, seconds=1, many=200_000, pool=100_000)
 
 
@@ -76,13 +76,15 @@ def measure(scale: Scale, console: Console) -> tuple[list[Result], dict[str, str
             "sqlite": stack.enter_context(environment.serving(directory / "sqlite", "service")),
         }
         _load_sqlite(sqlite)
-        measured = works(loaded)
-        assert postgres.pid is not None
         stands = {
             work.key: Stand(
-                work, servers[work.store], SERVICE_PATH, _write_requests(directory, work), postgres.pid
+                work,
+                servers[work.store],
+                SERVICE_PATH,
+                _write_requests(directory, work),
+                postgres.pid if work.store == "postgresql" else None,
             )
-            for work in measured
+            for work in works(loaded)
         }
         answers = directory / "answers"
         answers.mkdir()
@@ -91,7 +93,7 @@ def measure(scale: Scale, console: Console) -> tuple[list[Result], dict[str, str
             (answers / key).write_bytes(stand.warm())
         bare = stack.enter_context(environment.serving(directory / BARE, BARE, str(answers)))
         bare_stands = {
-            key: Stand(stand.work, bare, f"/{key}", stand.requests, postgres.pid)
+            key: Stand(stand.work, bare, f"/{key}", stand.requests, None)
             for key, stand in stands.items()
             if stand.work.against == BARE
         }
@@ -106,8 +108,8 @@ def _rounds(
 ) -> list[Result]:
     results = {key: Result(stand.work) for key, stand in stands.items()}
     for number in range(scale.rounds):
+        console.print(f"round {number + 1} of {scale.rounds}", highlight=False)
         for key, result in results.items():
-            console.print(f"round {number + 1} of {scale.rounds}: {result.work.title}", highlight=False)
             pair = [(stands[key], result.runs)]
             if key in bare_stands:
                 pair.append((bare_stands[key], result.others))

@@ -139,17 +139,15 @@ def machine(postgres: OwnPostgresServer, directory: Path) -> dict[str, str]:
     """What the numbers depend on, to be read beside them."""
     major, minor = postgres.version
     memory = psutil.virtual_memory().total / 2**30
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
     disk = subprocess.run(["stat", "-f", "-c", "%T", directory], capture_output=True, text=True, check=False)
+    buffers = setting(postgres, "shared_buffers")
     return {
         "Date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "Machine": f"{_processor()}, {psutil.cpu_count()} cores, {memory:.0f} GiB memory; wrk, the servers and"
-        " PostgreSQL share it",
+        "Machine": f"{_processor()}, {psutil.cpu_count()} cores, {memory:.0f} GiB memory",
         "System": f"{platform.system()} {platform.release()}, files on {disk.stdout.strip() or 'an unknown disk'}",
         "Python": f"{platform.python_version()}, {ssl.OPENSSL_VERSION}",
-        "PostgreSQL": f"{major}.{minor}, its default settings (shared_buffers {setting(postgres, 'shared_buffers')},"
-        f" {', '.join(_DURABLE)}: on)",
-        "Libraries": versions,
+        "PostgreSQL": f"{major}.{minor}, shared_buffers {buffers}, {', '.join(_DURABLE)} on",
+        "Libraries": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES),
         "Load": _wrk_version(),
     }
 

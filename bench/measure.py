@@ -39,26 +39,30 @@ class Run:
         return self.serving + self.database
 
 
-def cpu_seconds(root: int) -> float:
-    """User and system time of a process, its descendants, and those of them that have ended."""
-    while True:
+def cpu_seconds(root: int | None) -> float:
+    """User and system time of a process, its descendants, and those of them that have ended; 0 without one."""
+    while root is not None:
         # One that ends while it is looked at has its time in its parent's account the next moment.
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(root)
             family = [process, *process.children(recursive=True)]
             times = [member.cpu_times() for member in family]
-            return sum(t.user + t.system + t.children_user + t.children_system for t in times)
+            return float(sum(t.user + t.system + t.children_user + t.children_system for t in times))
+    return 0.0
 
 
 @dataclass(frozen=True)
 class Stand:
-    """A work set up for measuring: its server, the path to call, the requests in a file, one a line."""
+    """A work set up for measuring: its server, the path to call, the requests in a file, one a line.
+
+    `postmaster` is the process id of the PostgreSQL whose CPU counts, if one does.
+    """
 
     work: Work
     server: Server
     path: str
     requests: Path
-    postmaster: int
+    postmaster: int | None
 
     def warm(self) -> bytes:
         """Call until everything is loaded; the last answer, checked. Raises WrongAnswer."""

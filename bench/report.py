@@ -103,21 +103,19 @@ def reading(results: Sequence[Result]) -> list[str]:
         for result in missed
     ]
     one, thousand, page = by_key["create_1"], by_key["create_1000"], by_key["codes_1000"]
-    lines.append(
-        f"One voucher costs {one.median(lambda run: run.serving):.2f} ms CPU in the service and"
-        f" {one.median(lambda run: run.database):.2f} ms in PostgreSQL; of a thousand in one call each costs"
-        f" {thousand.median(lambda run: run.serving):.2f} µs and {thousand.median(lambda run: run.database):.2f} µs."
-    )
-    lines.append(
-        f"A code in a page of 1000 costs {page.median(lambda run: run.serving):.2f} µs CPU in the service and"
-        f" {page.median(lambda run: run.database):.2f} µs in PostgreSQL."
-    )
-    anywhere = by_key["codes_anywhere"]
-    lines.append(
-        f"Another page every call costs {anywhere.ratio:.2f} × the first page asked for again and again: PostgreSQL"
-        " finds fewer of its rows in its buffers."
-    )
-    return lines
+    # A call of a thousand in ms is one of the thousand in µs.
+    return [
+        *lines,
+        f"A voucher made alone takes {_cpu(one, 'ms')}; one of a thousand in a call {_cpu(thousand, 'µs')}.",
+        f"A code in a page of 1000 takes {_cpu(page, 'µs')}.",
+        f"A page somewhere else every time costs {by_key['codes_anywhere'].ratio:.2f} × the first page, the same"
+        " deep page again and again {:.2f} ×.".format(by_key["codes_deep"].ratio),
+    ]
+
+
+def _cpu(result: Result, unit: str) -> str:
+    serving, database = result.median(lambda run: run.serving), result.median(lambda run: run.database)
+    return f"{serving:.2f} {unit} CPU in the service and {database:.2f} {unit} in PostgreSQL"
 
 
 def show(results: Sequence[Result], console: Console) -> None:

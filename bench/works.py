@@ -89,7 +89,7 @@ def works(loaded: Loaded) -> list[Work]:
             issues=MOST_VOUCHERS,
         ),
         Work("codes_1000", "GetVoucherCodes, a page of 1000", (_page(FEW),), page, aim=4),
-        Work(FIRST_PAGE, f"GetVoucherCodes, first page of {many}", (_page(MANY),), page),
+        Work(FIRST_PAGE, f"GetVoucherCodes, first page of {many}", (_page(MANY),), page, against="codes_1000"),
         Work(
             "codes_deep",
             f"GetVoucherCodes, page behind {DEEP:.0%} of {many}",
@@ -100,7 +100,7 @@ def works(loaded: Loaded) -> list[Work]:
         ),
         Work(
             "codes_anywhere",
-            f"GetVoucherCodes, another page of {many} every call",
+            f"GetVoucherCodes, some page of {many}, another one every call",
             tuple(_page(MANY, token) for token in loaded.tokens),
             page,
             against=FIRST_PAGE,
@@ -114,6 +114,7 @@ def works(loaded: Loaded) -> list[Work]:
             (code, 1),
             charge=TEMPLATE,
             issues=1,
+            against="create_1",
             store="sqlite",
         ),
     ]

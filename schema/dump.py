@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from soap_service.store.tables import metadata
 
@@ -23,7 +23,7 @@ def render() -> str:
     parts = [_HEADER]
     for table in metadata.tables.values():
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
-        statements = [CreateTable(table), *map(CreateIndex, indexes)]
+        statements: list[DDLElement] = [CreateTable(table), *map(CreateIndex, indexes)]
         parts.append("\n".join(_readable(str(made.compile(dialect=dialect))) for made in statements) + "\n")
     return "\n".join(parts)
 

@@ -54,9 +54,7 @@ def write_amount(value: Decimal) -> str:
     return f"{value:.2f}"
 
 
-_PAIR = re.compile(
-    r"[\s;,]*(?:([A-Za-z]{3})\s*[:=]\s*([^\s;,:=<>]+)|<([A-Za-z]{3})>([^<>]*)</\3>)(?=[\s;,<]|\Z)"
-)
+_PAIR = re.compile(r"[\s;,]*(?:([A-Za-z]{3})\s*[:=]\s*([^\s;,:=<>]+)|<([A-Za-z]{3})>([^<>]*)</\3>)(?=[\s;,<]|\Z)")
 _END = re.compile(r"[\s;,]*\Z")
 
 

@@ -18,8 +18,10 @@ def authenticate(house: House, shop_name: str | None, password: str | None) -> S
         raise VoucherFault(FaultCode.CREDENTIALS_MISSING)
     with house.store.read() as connection:
         record = shops.find(connection, shop_name)
-    right = house.passwords.verify(shop_name, record.password_hash if record else None, password)
-    if not right or record is None or not record.shop.enabled:
+    # A disabled shop is treated like no shop, so that a right password is not remembered and then answered faster.
+    known = record is not None and record.shop.enabled
+    right = house.passwords.verify(shop_name, record.password_hash if record and known else None, password)
+    if record is None or not right:
         raise VoucherFault(FaultCode.CREDENTIALS_INVALID)
     if record.shop.version != REQUIRED_VERSION:
         raise VoucherFault(FaultCode.WRONG_SHOP_VERSION)

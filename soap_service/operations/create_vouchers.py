@@ -48,8 +48,8 @@ def create_vouchers(
     if request.create_charge and not request.registration:
         return _create_with_charge(house, shop, request, now, transaction)
     with _reading(house, transaction) as connection:
-        charge = _charge_to_inherit_from(connection, shop, request)
-        template = terms.load(house.store, connection, shop.shop_id, [charge.terms_id or 0])[charge.terms_id or 0]
+        charge, template_id = _charge_to_inherit_from(connection, shop, request)
+        template = terms.load(house.store, connection, shop.shop_id, [template_id])[template_id]
         resolved = resolve(request.explicit, template, currency=shop.currency, today=shop.today(now))
         terms_id = terms.keep(house.store, connection, shop.shop_id, resolved)
     codes = vouchers.issue(
@@ -82,18 +82,19 @@ def _reading(house: House, transaction: Connection | None) -> AbstractContextMan
     return house.store.read() if transaction is None else nullcontext(transaction)
 
 
-def _charge_to_inherit_from(connection: Connection, shop: Shop, request: CreateVouchers) -> Charge:
+def _charge_to_inherit_from(connection: Connection, shop: Shop, request: CreateVouchers) -> tuple[Charge, int]:
+    """The charge that gets the vouchers, and the id of its template's terms."""
     if request.registration:
         charge = charges.find_registration_voucher(connection, shop.shop_id, request.registration_subshop or "")
-        if charge is None or not charge.has_template:
+        if charge is None or not charge.has_template or charge.terms_id is None:
             raise VoucherFault(FaultCode.NO_REGISTRATION_VOUCHER)
-        return charge
+        return charge, charge.terms_id
     charge = charges.find(connection, shop.shop_id, request.charge_name or "")
     if charge is None:
         raise VoucherFault(FaultCode.CHARGE_UNKNOWN)
-    if not charge.has_template:
+    if not charge.has_template or charge.terms_id is None:
         raise VoucherFault(FaultCode.NO_TEMPLATE)
-    return charge
+    return charge, charge.terms_id
 
 
 def _create_with_charge(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
 
 from soap_service.domain.money import CURRENCIES
 from soap_service.domain.shops import REQUIRED_VERSION, Shop
 from soap_service.operations.house import House
 from soap_service.operations.refusal import Refused, check_name
 from soap_service.store import charges, shops, stock, terms
+
+_Value = TypeVar("_Value", str, int)
 
 LARGEST_VAT_ID = 2**31 - 1
 LONGEST_PASSWORD = 255
@@ -87,10 +91,10 @@ def change_shop(house: House, name: str, changes: ShopChanges) -> Shop:
         values["currency"] = _check_currency(changes.currency)
     if changes.time_zone is not None:
         values["time_zone"] = _check_time_zone(changes.time_zone)
-    if changes.version is not None:
-        values["version"] = changes.version
     if changes.enabled is not None:
         values["enabled"] = changes.enabled
+    if changes.version is not None:
+        values["version"] = changes.version
     add_subshops = [_check_subshop(subshop) for subshop in changes.add_subshops]
     add_vat_ids = [_check_vat_id(vat_id) for vat_id in changes.add_vat_ids]
     with house.store.write() as transaction:
@@ -123,16 +127,16 @@ def has_password(house: House, name: str, password: str) -> bool:
     with house.store.read() as connection:
         record = shops.find(connection, name)
     return (
-        record is not None
-        and record.shop.enabled
-        and house.passwords.verify(name, record.password_hash, password)
+        record is not None and record.shop.enabled and house.passwords.verify(name, record.password_hash, password)
     )
 
 
 def check_password(password: str) -> str:
     """A password that a caller can send in XML: 1 to 255 printable characters. Else Refused."""
     if not 1 <= len(password) <= LONGEST_PASSWORD or not password.isprintable() or password != password.strip():
-        raise Refused(f"password: expected 1 to {LONGEST_PASSWORD} printable characters without blanks around them")
+        raise Refused(
+            f"password: expected 1 to {LONGEST_PASSWORD} printable characters without blanks around them"
+        )
     return password
 
 
@@ -161,12 +165,30 @@ def _check_vat_id(vat_id: int) -> int:
     return vat_id
 
 
-def _distinct[T](values: Any) -> Any:
+def _distinct(values: Iterable[_Value]) -> tuple[_Value, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _without(what: str, present: Sequence[Any], removed: Sequence[Any]) -> list[Any]:
+def _without(what: str, present: Sequence[_Value], removed: Sequence[_Value]) -> list[_Value]:
     for value in removed:
         if value not in present:
             raise Refused(f"the shop has no {what} {value}")
     return [value for value in present if value not in removed]
+
+
+def _refuse_in_use(house: House, transaction: Connection, shop_id: int, changes: ShopChanges) -> None:
+    """Refuse to remove what vouchers to come would still name."""
+    live = charges.list_all(transaction, shop_id, templates_only=False)
+    ids = {charge.terms_id for charge in live if charge.has_template and charge.terms_id is not None}
+    for charge in live:
+        if charge.subscribe_subshop in changes.remove_subshops:
+            raise Refused(
+                f"subshop {charge.subscribe_subshop} has the registration voucher {charge.name}: remove that first"
+            )
+    known = terms.load(house.store, transaction, shop_id, ids | stock.terms_in_stock(transaction, shop_id))
+    for used in known.values():
+        for subshop in changes.remove_subshops:
+            if subshop in used.subshops:
+                raise Refused(f"subshop {subshop} is named by a template or by pool stock: change that first")
+        if used.vat_index in changes.remove_vat_ids:
+            raise Refused(f"VAT id {used.vat_index} is named by a template or by pool stock: change that first")

@@ -132,7 +132,7 @@ class VoucherApplication(Application):
                 if self._filter_output is FilterOutput.OMIT:
                     texts.pop(name, None)
                 elif name in texts:
-                    texts[name] = Xml(texts[name])
+                    texts[name] = Xml(texts[name].replace("\n", "&#10;"))  # an answer is one line
         return texts
 
     def created(self, request: Texts, vouchers: CreatedVouchers) -> Answer:

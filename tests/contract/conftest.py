@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import requests
-import zeep
 from argon2 import PasswordHasher
-from zeep.transports import Transport
 
 from soap_service.operations.house import House
 from soap_service.operations.passwords import Passwords

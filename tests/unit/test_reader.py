@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -133,10 +134,9 @@ class TestParser:
     @given(st.binary(max_size=6), st.integers(0, 300))
     def test_a_damaged_request_is_read_or_refused(self, damage: bytes, position: int) -> None:
         body = wrapped("<ShopID>TestShop</ShopID><MsgID>1</MsgID>")
-        try:
-            read(body[:position] + damage + body[position + len(damage) :])
-        except SoapFault as refused:
-            assert refused.fault.code is FaultCode.BAD_REQUEST
+        with contextlib.suppress(SoapFault):
+            texts = read(body[:position] + damage + body[position + len(damage) :])
+            assert set(texts) <= set(KNOWN)
 
 
 class TestRefused:
@@ -225,8 +225,13 @@ class TestRefused:
 
     @pytest.mark.parametrize(
         "attributes",
-        ['S:mustUnderstand="0"', 'S:mustUnderstand="false"', "", 'mustUnderstand="1"']
-        + ['S:mustUnderstand="1" S:actor="http://proxy.example/"'],
+        [
+            "",
+            'S:mustUnderstand="0"',
+            'S:mustUnderstand="false"',
+            'mustUnderstand="1"',
+            'S:mustUnderstand="1" S:actor="http://proxy.example/"',
+        ],
     )
     def test_other_headers_are_none_of_our_business(self, attributes: str) -> None:
         header = f'<S:Header><x xmlns="urn:x" {attributes}>1</x></S:Header><S:Body>'
@@ -387,8 +392,6 @@ class TestBase64:
 def test_the_largest_requests_are_read_quickly(body: bytes) -> None:
     assert len(body) < 262_144
     began = time.thread_time()
-    try:
+    with contextlib.suppress(SoapFault):
         read(body)
-    except SoapFault:
-        pass
     assert time.thread_time() - began < 1.5

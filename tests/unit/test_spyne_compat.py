@@ -153,16 +153,12 @@ def test_six_is_ours_and_has_all_that_spyne_takes_from_it() -> None:
     used = {name for source in sources for name in re.findall(r"(?<![\w.])six\.(\w+)", source)}
     assert ("spyne.util.six.moves.collections_abc", "MutableSet") in imports
     assert "get_function_name" in used
-    assert [
-        (module, name) for module, name in imports if not hasattr(importlib.import_module(module), name)
-    ] == []
+    assert [(module, name) for module, name in imports if not hasattr(importlib.import_module(module), name)] == []
     assert [name for name in used if not hasattr(vendored, name)] == []
 
 
 def test_the_rest_of_spyne_that_has_no_further_dependency_imports(tmp_path: Path) -> None:
-    modules = (
-        "spyne.server.wsgi, spyne.server.null, spyne.client.http, spyne.interface.wsdl, spyne.protocol.xml"
-    )
+    modules = "spyne.server.wsgi, spyne.server.null, spyne.client.http, spyne.interface.wsdl, spyne.protocol.xml"
     fresh(f"import soap_service.soap.compat\nimport {modules}, spyne.util.etreeconv", tmp_path)
 
 

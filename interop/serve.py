@@ -1,0 +1,33 @@
+"""The server process of `interop.service`: the service as it is, with its settings from the environment."""
+
+from __future__ import annotations
+
+from soap_service import logs
+from soap_service.operations.house import House
+from soap_service.server.application import ServerOptions, VoucherServer
+from soap_service.settings import Settings
+from soap_service.store.engine import Store
+from soap_service.wsgi import build
+
+
+def main() -> None:
+    """Serve until a signal comes."""
+    settings = Settings()
+    logs.configure(settings.log_level, settings.log_format)
+    store = Store(settings.store_url, pool_size=settings.threads + 1)
+    application = build(settings, House(store))
+    options = ServerOptions(
+        host=settings.host,
+        port=settings.port,
+        certfile=settings.tls_cert,
+        workers=settings.workers,
+        threads=settings.threads,
+        keepalive=settings.keepalive,
+        request_timeout=settings.request_timeout,
+        after_fork=store.forget_connections,
+    )
+    VoucherServer(options, lambda: application).run()
+
+
+if __name__ == "__main__":
+    main()
