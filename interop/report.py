@@ -59,7 +59,7 @@ def matrix(outcomes: Sequence[Outcome]) -> list[str]:
     for outcome in outcomes:
         page = PAGES / f"{outcome.stack}.md"
         ticks = ("✓" if check in outcome.verdict.passed else "✗" for check in CHECKS)
-        lines.append(_row([f"[{title(page)}]({page.name})", outcome.verdict.version, *ticks]))
+        lines.append(_row([f"[{title(page)}]({page.name})", outcome.verdict.version or "–", *ticks]))
     return lines
 
 

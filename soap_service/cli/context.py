@@ -32,6 +32,11 @@ SetOption = Annotated[
 ]
 
 
+def read_settings() -> Settings:
+    """The settings of the environment. Raises ValidationError."""
+    return Settings.model_validate({})
+
+
 @contextmanager
 def open_store(settings: Settings) -> Iterator[Store]:
     """The store of the settings. Raises UsageError when its URL is none."""
@@ -54,7 +59,7 @@ def open_house(settings: Settings | None = None) -> Iterator[House]:
 
     Raises NotMigrated or StoreUnavailable. Makes nothing: SQLite would answer to any name with a new file.
     """
-    settings = settings or Settings()
+    settings = settings or read_settings()
     with open_store(settings) as store:
         file = sqlite_file(store)
         if file is not None and not file.exists():

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -54,9 +54,10 @@ def complain(message: str) -> None:
 class PoliteGroup(TyperGroup):
     """The root of all commands: it turns whatever a command raises into a line and an exit code."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, *args: Any, **extra: Any) -> Any:
         """As the base class, but every end is a SystemExit with a documented code."""
-        sys.exit(int(polite(lambda: super(PoliteGroup, self).main(*args, standalone_mode=False, **extra))))
+        extra["standalone_mode"] = False
+        sys.exit(int(polite(lambda: super(PoliteGroup, self).main(*args, **extra))))
 
 
 def polite(work: Callable[[], object]) -> int:
@@ -81,9 +82,7 @@ def polite(work: Callable[[], object]) -> int:
 
 
 def _usage(error: TyperException) -> int:
-    if "NoArgs" in type(error).__name__:  # a group without a command: its help is the answer
-        print(error.format_message(), file=sys.stderr)
-    else:
+    if type(error).__name__ != "NoArgsIsHelpError":  # which has printed the help, the best answer
         complain(" ".join(error.format_message().split()))
         context = getattr(error, "ctx", None)
         if context is not None:
@@ -108,9 +107,7 @@ def _explained(error: Exception) -> int:
             return code
     if os.environ.get("CREATEVOUCHERS_LOG_LEVEL") == "debug":
         raise error
-    complain(
-        f"internal error, a bug: {type(error).__name__}; with CREATEVOUCHERS_LOG_LEVEL=debug it tells where"
-    )
+    complain(f"internal error, a bug: {type(error).__name__}; with CREATEVOUCHERS_LOG_LEVEL=debug it tells where")
     return ExitCode.INTERNAL
 
 
@@ -131,7 +128,9 @@ def _settings(error: ValidationError) -> str:
 
 
 def _unavailable(error: StoreUnavailable) -> str:
-    return f"the database does not answer ({error}); which one: CREATEVOUCHERS_DATABASE_URL, CREATEVOUCHERS_DATA_DIR"
+    return (
+        f"the database does not answer ({error}); which one: CREATEVOUCHERS_DATABASE_URL, CREATEVOUCHERS_DATA_DIR"
+    )
 
 
 def _database(error: SQLAlchemyError) -> str:
@@ -148,9 +147,3 @@ def _file(error: OSError) -> str:
 def _stop_writing() -> None:
     # What is still buffered would fail again when Python ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def fail(code: ExitCode, message: str) -> NoReturn:
-    """End with this code and a line that says why."""
-    complain(message)
-    raise SystemExit(int(code))

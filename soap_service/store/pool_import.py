@@ -132,13 +132,15 @@ def staging(store: Store, shop_id: int, charge_id: int) -> Iterator[Staging]:
     Raises StoreUnavailable, at any point within, when the database is away.
     """
     with store.read() as connection:
-        connection.detach()  # closed at the end, and the temporary tables with it
         names = {"big": "bigint", "bytes": 'COLLATE "C"' if store.is_postgresql else ""}
-        for statement in _TABLES:
-            connection.exec_driver_sql(statement.format(**names))
-        if not store.is_postgresql:
-            connection.exec_driver_sql(_SQLITE_CACHE)
-        yield Staging(connection, shop_id, charge_id)
+        try:
+            for statement in _TABLES:
+                connection.exec_driver_sql(statement.format(**names))
+            if not store.is_postgresql:
+                connection.exec_driver_sql(_SQLITE_CACHE)
+            yield Staging(connection, shop_id, charge_id)
+        finally:
+            connection.invalidate()  # closes it, and the temporary tables with it
 
 
 class Staging:

@@ -1,9 +1,13 @@
-"""Fixtures for the tests of the wire: a running server per database, a client that speaks its WSDL."""
+"""Fixtures for the tests of the wire: the world in stores of its own, and servers that run on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Literal
 from uuid import uuid4
 
 import pytest
@@ -11,11 +15,18 @@ from argon2 import PasswordHasher
 
 from soap_service.operations.house import House
 from soap_service.operations.passwords import Passwords
-from soap_service.store import migrations
+from soap_service.store import migrations, shops
 from soap_service.store.engine import Store
+from tests.support.factories import FakeClock
 from tests.support.postgres import PostgresServer
 from tests.support.server import Authority, RunningServer, running_server
 from tests.support.world import build_world
+
+Kind = Literal["sqlite", "postgresql"]
+# Opens a store with a world that nobody has touched; it is gone with the block.
+OpenWorld = Callable[[], AbstractContextManager[Store]]
+
+SIGNING_KEY = bytes(range(32))
 
 
 @dataclass
@@ -26,43 +37,88 @@ class Served:
     store: Store
 
 
+def house_on(store: Store) -> House:
+    """A house whose clock stands still and whose passwords are quick to check."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return House(store, clock=FakeClock(), passwords=Passwords(hasher))
+
+
+def _fill(store: Store) -> None:
+    migrations.upgrade(store)
+    house = house_on(store)
+    build_world(house)
+    with store.write() as transaction:
+        shops.add_signing_key(transaction, SIGNING_KEY, house.clock())
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_world(tmp_path_factory: pytest.TempPathFactory) -> OpenWorld:
+    """Worlds on SQLite, each a copy of one that was built once."""
+    directory = tmp_path_factory.mktemp("worlds")
+    _fill(Store(f"sqlite:///{directory / 'template.db'}"))
+    assert [path.name for path in directory.iterdir()] == ["template.db"]  # no journal that a copy would miss
+
+    @contextlib.contextmanager
+    def open_world() -> Iterator[Store]:
+        path = directory / f"{uuid4().hex}.db"
+        shutil.copyfile(directory / "template.db", path)
+        store = Store(f"sqlite:///{path}")
+        yield store
+        store.close()
+        path.unlink()
+
+    return open_world
+
+
+@pytest.fixture(scope="session")
+def postgresql_world(postgres: PostgresServer) -> Iterator[OpenWorld]:
+    """The same on PostgreSQL."""
+    template = f"world_{uuid4().hex}"
+    postgres.create_database(template)
+    _fill(Store(postgres.url(template)))
+
+    @contextlib.contextmanager
+    def open_world() -> Iterator[Store]:
+        name = f"world_{uuid4().hex}"
+        postgres.create_database(name, template=template)
+        store = Store(postgres.url(name))
+        yield store
+        store.close()
+        postgres.drop_database(name)
+
+    yield open_world
+    postgres.drop_database(template)
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """The authority that every server's certificate is from."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-def fill(store: Store) -> None:
-    """Migrate an empty database and build the world in it, with password hashes that are quick to check."""
-    migrations.upgrade(store)
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    build_world(House(store, passwords=Passwords(hasher)))
-
-
 @pytest.fixture(scope="session")
-def sqlite_served(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Served]:
+def sqlite_served(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, sqlite_world: OpenWorld
+) -> Iterator[Served]:
     """A server on SQLite, over TLS, with the world in its store."""
-    directory = tmp_path_factory.mktemp("sqlite-server")
-    store = Store(f"sqlite:///{directory / 'vouchers.db'}")
-    fill(store)
-    with running_server(directory, authority, f"sqlite:///{directory / 'vouchers.db'}") as server:
+    with (
+        sqlite_world() as store,
+        running_server(tmp_path_factory.mktemp("server"), authority, url_of(store)) as server,
+    ):
         yield Served(server, store)
-    store.close()
 
 
 @pytest.fixture(scope="session")
 def postgresql_served(
-    tmp_path_factory: pytest.TempPathFactory, authority: Authority, postgres: PostgresServer
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, postgresql_world: OpenWorld
 ) -> Iterator[Served]:
     """The same on PostgreSQL."""
-    name = f"served_{uuid4().hex}"
-    postgres.create_database(name)
-    store = Store(postgres.url(name))
-    fill(store)
-    with running_server(tmp_path_factory.mktemp("postgresql-server"), authority, postgres.url(name)) as server:
+    with (
+        postgresql_world() as store,
+        running_server(tmp_path_factory.mktemp("server"), authority, url_of(store)) as server,
+    ):
         yield Served(server, store)
-    store.close()
-    postgres.drop_database(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -70,3 +126,8 @@ def served(request: pytest.FixtureRequest) -> Served:
     """A running server; every test that takes it runs on both databases."""
     found: Served = request.getfixturevalue(f"{request.param}_served")
     return found
+
+
+def url_of(store: Store) -> str:
+    """The URL of a store for another process."""
+    return store.url.render_as_string(hide_password=False)

@@ -6,7 +6,6 @@ Run as a program, this file is that server: settings from the environment, `CREA
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -183,12 +182,12 @@ def _wait_until_it_answers(server: RunningServer) -> None:
 
 
 def _serve() -> None:
-    from soap_service import wsgi
+    from soap_service import logs, wsgi
     from soap_service.server.application import ServerOptions, VoucherServer
     from soap_service.settings import Settings
 
     settings = Settings()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s %(message)s")
+    logs.configure(settings.log_level, settings.log_format)
     options = ServerOptions(
         host=settings.host,
         port=settings.port,

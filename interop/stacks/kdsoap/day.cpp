@@ -91,10 +91,11 @@ TNS__CreateVouchersRequestData request(const QString &charge, int count)
     return request;
 }
 
-void createOne(Createvouchers &service)
+TNS__CreateVouchersResponseData createOne(Createvouchers &service)
 {
     const auto made = send<CreateVouchersJob>(service, request("Vorlage", 1));
-    qInfo().noquote() << made.voucherNumbers().voucherNumber().first() << toCents(made.amount()) << "cents";
+    qInfo().noquote() << made.voucherNumbers().voucherNumber().first() << "over" << toCents(made.amount()) << "cents";
+    return made;
 }
 // [/first-call]
 
@@ -178,7 +179,7 @@ public:
 
     void create1()
     {
-        m_one = create(request("Vorlage", 1));
+        m_one = createOne(m_service);
         areCodes(codes(m_one), 1);
         equal(toCents(m_one.amount()), 1000);
         equal(m_one.amountType(), 0);

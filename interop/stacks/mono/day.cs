@@ -30,9 +30,10 @@ static class Day {
         };
     }
 
-    static void CreateOne() {
+    static CreateVouchersResponseData CreateOne() {
         var made = Service.CreateVouchers(Request("Vorlage", 1));
         Console.WriteLine("{0} over {1} {2}", made.VoucherNumbers[0], made.Amount, made.Currency);
+        return made;
     }
     // [/first-call]
 
@@ -52,7 +53,7 @@ static class Day {
     static CreateVouchersResponseData one;
 
     static void Create1() {
-        one = Service.CreateVouchers(Request("Vorlage", 1));
+        one = CreateOne();
         IsCode(one.VoucherNumbers.Single());
         Equal(10.00m, one.Amount);
         Equal(0, one.AmountType);

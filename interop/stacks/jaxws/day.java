@@ -1,0 +1,371 @@
+import de.websale.createvouchers.ChargeData;
+import de.websale.createvouchers.CreateVouchersRequestData;
+import de.websale.createvouchers.CreateVouchersResponseData;
+import de.websale.createvouchers.Createvouchers;
+import de.websale.createvouchers.CreatevouchersPortType;
+import de.websale.createvouchers.GetVoucherChargeInfoRequestData;
+import de.websale.createvouchers.GetVoucherChargeInfoResponseData;
+import de.websale.createvouchers.GetVoucherChargesRequestData;
+import de.websale.createvouchers.GetVoucherCodesRequestData;
+import de.websale.createvouchers.GetVoucherCodesResponseData;
+import de.websale.createvouchers.GetVoucherPoolInfoRequestData;
+import de.websale.createvouchers.VoucherData;
+import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.UUID;
+import javax.xml.ws.BindingProvider;
+import javax.xml.ws.WebServiceException;
+import javax.xml.ws.handler.MessageContext;
+import javax.xml.ws.soap.SOAPFaultException;
+
+/**
+ * The service as a till sees it. The proxy keeps the headers of the next call, so each thread needs a VoucherService of
+ * its own.
+ */
+final class VoucherService {
+    // [first-call]
+    private final CreatevouchersPortType port = new Createvouchers().getCreatevouchers();  // its WSDL is in client.jar
+    private final String shop;
+    private final String password;
+
+    VoucherService(String url, String shop, String password) {
+        this.shop = shop;
+        this.password = password;
+        Map<String, Object> context = ((BindingProvider) port).getRequestContext();
+        context.put(BindingProvider.ENDPOINT_ADDRESS_PROPERTY, url);
+        context.put("com.sun.xml.ws.connect.timeout", 10_000);  // milliseconds; without these Java waits for ever
+        context.put("com.sun.xml.ws.request.timeout", 60_000);
+    }
+
+    /** Creates vouchers. A field that is not set is not sent; one that is absent in the answer is null. */
+    CreateVouchersResponseData create(CreateVouchersRequestData request) {
+        request.setShopID(shop);
+        request.setPassword(password);
+        return port.createVouchers(request);
+    }
+    // [/first-call]
+
+    // [retry]
+    /** Creates vouchers once, however often it must ask: the key is new for each order, and the same for its repeats. */
+    CreateVouchersResponseData createSafely(CreateVouchersRequestData request, String key) throws InterruptedException {
+        Map<String, Object> context = ((BindingProvider) port).getRequestContext();
+        context.put(MessageContext.HTTP_REQUEST_HEADERS, Map.of("Idempotency-Key", List.of(key)));
+        try {
+            for (int attempt = 1; ; attempt++) {
+                try {
+                    return create(request);
+                } catch (WebServiceException problem) {
+                    boolean later = !(problem instanceof SOAPFaultException fault)  // no answer
+                            || fault.getFault().getFaultString().startsWith("ES005");
+                    if (attempt == 5 || !later) {
+                        throw problem;
+                    }
+                    Thread.sleep(attempt * 1000L);
+                }
+            }
+        } finally {
+            context.remove(MessageContext.HTTP_REQUEST_HEADERS);
+        }
+    }
+    // [/retry]
+
+    List<ChargeData> charges(String chargeType) {
+        GetVoucherChargesRequestData request = new GetVoucherChargesRequestData();
+        request.setShopID(shop);
+        request.setPassword(password);
+        request.setChargeType(chargeType);
+        return port.getVoucherCharges(request).getChargeList().getChargeData();
+    }
+
+    GetVoucherCodesResponseData codes(String charge, String token) {
+        GetVoucherCodesRequestData request = new GetVoucherCodesRequestData();
+        request.setShopID(shop);
+        request.setPassword(password);
+        request.setChargeId(charge);
+        request.setNextPageToken(token);
+        return port.getVoucherCodes(request);
+    }
+
+    int poolCount(String charge) {
+        GetVoucherPoolInfoRequestData request = new GetVoucherPoolInfoRequestData();
+        request.setShopID(shop);
+        request.setPassword(password);
+        request.setChargeId(charge);
+        return port.getVoucherPoolInfo(request).getVoucherCount();
+    }
+
+    GetVoucherChargeInfoResponseData chargeInfo(String charge) {
+        GetVoucherChargeInfoRequestData request = new GetVoucherChargeInfoRequestData();
+        request.setShopID(shop);
+        request.setPassword(password);
+        request.setChargeId(charge);
+        return port.getVoucherChargeInfo(request);
+    }
+}
+
+/** A day of an integrator: every operation of the service; prints a line per check, `ok <check>` or `FAIL <check> <why>`. */
+final class Day {
+    private static final String URL = System.getenv("CV_URL");
+    private static final String STACK = System.getenv("CV_STACK");
+
+    private final VoucherService service = new VoucherService(URL, "TestShop", "geheim");
+    private CreateVouchersResponseData first;
+    private int poolBefore;
+    private boolean failed;
+
+    public static void main(String[] arguments) {
+        Day day = new Day();
+        day.check("charges", day::charges);
+        day.check("create-1", day::createOne);
+        day.check("create-2", day::createTwo);
+        day.check("create-1000", day::createThousand);
+        day.check("override", day::override);
+        day.check("create-charge", day::createCharge);
+        day.check("sentinels", day::sentinels);
+        day.check("pool", day::pool);
+        day.check("paging", day::paging);
+        day.check("pool-info", day::poolInfo);
+        day.check("charge-info", day::chargeInfo);
+        day.check("umlauts", day::umlauts);
+        day.check("absent", day::absent);
+        day.check("ES002", day::wrongPassword);
+        day.check("ES009", day::missingField);
+        day.check("ES019", day::unknownCharge);
+        day.check("ES024", day::emptyPool);
+        System.exit(day.failed ? 1 : 0);
+    }
+
+    private void charges() {
+        Map<String, ChargeData> templates = byId(service.charges(null));
+        same(new BigDecimal("10.00"), templates.get("Vorlage").getAmount());
+        same("EUR", templates.get("Vorlage").getCurrency());
+        same(false, templates.containsKey("OhneVorlage"));
+
+        Map<String, ChargeData> all = byId(service.charges("all"));
+        same(true, all.containsKey("Vorlage"));
+        same(null, all.get("OhneVorlage").getAmount());
+    }
+
+    private static Map<String, ChargeData> byId(List<ChargeData> charges) {
+        Map<String, ChargeData> found = new HashMap<>();
+        for (ChargeData charge : charges) {
+            found.put(charge.getChargeId(), charge);
+        }
+        return found;
+    }
+
+    private void createOne() {
+        first = service.create(order("Vorlage", 1));
+        List<String> codes = codes(first);
+        same(1, codes.size());
+        same(true, codes.get(0).matches("[0-9A-Z]{4}(-[0-9A-Z]{4}){3}"));
+        sameAsVorlage(first);
+    }
+
+    private static CreateVouchersRequestData order(String charge, Integer count) {
+        CreateVouchersRequestData request = new CreateVouchersRequestData();
+        request.setChargeId(charge);
+        request.setVoucherCount(count);
+        return request;
+    }
+
+    private static List<String> codes(CreateVouchersResponseData answer) {
+        return answer.getVoucherNumbers().getVoucherNumber();
+    }
+
+    private static void sameAsVorlage(CreateVouchersResponseData answer) {
+        same(new BigDecimal("10.00"), answer.getAmount());
+        same(0, answer.getAmountType());
+        same("EUR", answer.getCurrency());
+        same(new BigDecimal("50.00"), answer.getMinOrderValue());
+        same("B2c,B2B", answer.getSubshop());
+        same(0, answer.getType());
+        same(1, answer.getType2());
+        same(-1, answer.getVATIndex());
+    }
+
+    private void createTwo() throws InterruptedException {
+        String key = UUID.randomUUID().toString();  // store it with the order, before the call
+        CreateVouchersRequestData two = order("Vorlage", 2);
+        List<String> codes = codes(service.createSafely(two, key));
+        same(2, new HashSet<>(codes).size());
+
+        same(codes, codes(service.createSafely(two, key)));  // no new vouchers: the answer of the first call again
+    }
+
+    private void createThousand() {
+        List<String> codes = codes(service.create(order("Vorlage", 1000)));
+        same(1000, codes.size());
+        same(1000, new HashSet<>(codes).size());
+    }
+
+    private void override() {
+        CreateVouchersRequestData request = order("Vorlage", 1);
+        request.setAmount(new BigDecimal("25.50"));  // from a text: new BigDecimal(25.1) is not 25.1
+        request.setMinOrderValue(new BigDecimal("99.90"));
+        request.setType(1);
+        request.setType2(2);
+        request.setVATIndex(2);
+        request.setValidFrom("2030-01-01");
+        request.setValidUntil("2030-12-31");
+        request.setSubshop("B2c");
+
+        CreateVouchersResponseData answer = service.create(request);
+        same(new BigDecimal("25.50"), answer.getAmount());
+        same(new BigDecimal("99.90"), answer.getMinOrderValue());
+        same(1, answer.getType());
+        same(2, answer.getType2());
+        same(2, answer.getVATIndex());
+        same("2030-01-01", answer.getValidFrom());
+        same("2030-12-31", answer.getValidUntil());
+        same("B2c", answer.getSubshop());
+    }
+
+    private void createCharge() {
+        CreateVouchersRequestData request = order("Neu-" + STACK, 3);
+        request.setCreateCharge(true);
+        request.setChargeDescr("Made by JAX-WS");
+        request.setAmount(new BigDecimal("5.00"));
+
+        CreateVouchersResponseData answer = service.create(request);
+        same(new BigDecimal("5.00"), answer.getAmount());
+        same(3, new HashSet<>(codes(answer)).size());
+
+        same("ES018 ChargeId existiert bereits", fault(() -> service.create(request)));
+    }
+
+    private void sentinels() {
+        // For programs that must send every field: these values mean "as the charge has it".
+        CreateVouchersRequestData request = order("Vorlage", 1);
+        request.setAmount(new BigDecimal("-999999999"));
+        request.setMinOrderValue(new BigDecimal("-999999999"));
+        request.setCurrency("$ChargeVal$");
+        request.setSubshop("$ChargeVal$");
+        request.setType(-999999999);
+        sameAsVorlage(service.create(request));
+    }
+
+    private void pool() {
+        poolBefore = service.poolCount("Pool-" + STACK);
+        for (int number = 1; number <= 3; number++) {
+            CreateVouchersResponseData answer = service.create(draw(1));
+            same(List.of(STACK + "-" + number), codes(answer));
+            same(new BigDecimal("15.00"), answer.getAmount());
+        }
+        same("ES024 Ungenügende Zahl von Gutscheinen im Pool (1)", fault(() -> service.create(draw(1))));
+    }
+
+    private static CreateVouchersRequestData draw(int count) {
+        CreateVouchersRequestData request = order("Pool-" + STACK, count);
+        request.setPool(true);
+        return request;
+    }
+
+    private void paging() {
+        List<String> codes = new ArrayList<>();
+        List<Integer> sizes = new ArrayList<>();
+        List<Boolean> lastPages = new ArrayList<>();
+        String token = null;
+        GetVoucherCodesResponseData page;
+        do {
+            page = service.codes("Seiten", token);
+            for (VoucherData voucher : page.getVoucherList().getVoucherData()) {
+                codes.add(voucher.getNum());
+            }
+            sizes.add(page.getVoucherList().getVoucherData().size());
+            lastPages.add(page.isLastPage());
+            token = page.getNextPageToken();
+        } while (!page.isLastPage());
+
+        same(List.of(1000, 1000, 500), sizes);
+        same(List.of(false, false, true), lastPages);
+        same("", token);
+        same(2500, new HashSet<>(codes).size());
+    }
+
+    private void poolInfo() {
+        same(3, poolBefore);
+        same(0, service.poolCount("Pool-" + STACK));
+    }
+
+    private void chargeInfo() {
+        GetVoucherChargeInfoResponseData pages = service.chargeInfo("Seiten");
+        same(2500, pages.getVoucherCount());
+        same(true, pages.isHasTemplate());
+
+        GetVoucherChargeInfoResponseData made = service.chargeInfo("Neu-" + STACK);
+        same(3, made.getVoucherCount());
+        same(false, made.isHasTemplate());
+    }
+
+    private void umlauts() {
+        CreateVouchersRequestData request = order("Frühling €", 1);
+        request.setMsgID("Grüße: 5 €");
+        CreateVouchersResponseData answer = service.create(request);
+        same("Grüße: 5 €", answer.getMsgID());
+        same("Köln €", answer.getSubshop());
+        same(new BigDecimal("7.50"), answer.getAmount());
+        same(1, codes(answer).size());
+    }
+
+    private void absent() {
+        same(true, first.getAmount() != null);
+        same(null, first.getValidFrom());
+        same(null, first.getCustomerFilter());
+        same(null, first.getMsgID());
+    }
+
+    private void wrongPassword() {
+        VoucherService intruder = new VoucherService(URL, "TestShop", "falsch");
+        same("ES002 Ungültige ShopID oder ungültiges Passwort", fault(() -> intruder.create(order("Vorlage", 1))));
+    }
+
+    private void missingField() {
+        same("ES009 Fehlendes Pflichtfeld VoucherCount", fault(() -> service.create(order("Vorlage", null))));
+    }
+
+    private void unknownCharge() {
+        same("ES019 ChargeId existiert nicht", fault(() -> service.create(order("gibt es nicht", 1))));
+    }
+
+    private void emptyPool() {
+        same("ES024 Ungenügende Zahl von Gutscheinen im Pool (2)", fault(() -> service.create(draw(2))));
+    }
+
+    // [fault]
+    /** The text of the fault that a call ends in: `ES009 Fehlendes Pflichtfeld VoucherCount`. */
+    private static String fault(Runnable call) {
+        try {
+            call.run();
+        } catch (SOAPFaultException problem) {
+            return problem.getFault().getFaultString();  // getMessage() has words of JAX-WS around it
+        }
+        throw new AssertionError("no fault");
+    }
+    // [/fault]
+
+    private static void same(Object expected, Object actual) {
+        if (!Objects.equals(expected, actual)) {
+            throw new AssertionError("expected " + expected + ", got " + actual);
+        }
+    }
+
+    private interface Check {
+        void run() throws Exception;
+    }
+
+    private void check(String name, Check check) {
+        try {
+            check.run();
+            System.out.println("ok " + name);
+        } catch (Exception | AssertionError problem) {
+            failed = true;
+            System.out.println("FAIL " + name + " " + problem.toString().replace('\n', ' '));
+        }
+    }
+}

@@ -1,0 +1,421 @@
+"""The operations that look, and whose call it is, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from soap_service.domain.faults import VoucherFault
+from soap_service.domain.requests import ChargeInfo, ListCharges, ListCodes, PoolInfo
+from soap_service.domain.shops import Shop
+from soap_service.domain.terms import Terms
+from soap_service.operations.authenticate import authenticate
+from soap_service.operations.charge_info import ChargeFacts, charge_info
+from soap_service.operations.house import House
+from soap_service.operations.list_charges import ListedCharge, list_charges
+from soap_service.operations.list_codes import CodesPage, list_codes
+from soap_service.operations.passwords import Passwords
+from soap_service.operations.pool_info import pool_info
+from soap_service.store import charges, shops, vouchers
+from tests.support.checks import outcome, refused, unchanged
+from tests.support.factories import add_charge, add_pool, create
+
+TEN = Terms(currency="EUR", amount=Decimal("10.00"))
+FIVE = Terms(currency="EUR", amount=Decimal("5.00"))
+
+
+@pytest.fixture
+def other_shop(house: House, shop: Shop) -> Shop:
+    """A second shop with the same password, which has charges of the same names."""
+    with house.store.write() as transaction:
+        settings = {
+            "name": "OtherShop",
+            "currency": "CHF",
+            "time_zone": "UTC",
+            "subshops": ("B2c",),
+            "vat_ids": (),
+        }
+        assert shops.add(transaction, settings, house.passwords.hash("geheim"), house.clock())
+        record = shops.find(transaction, "OtherShop")
+    assert record is not None
+    return record.shop
+
+
+def change_shop(house: House, shop: Shop, **settings: Any) -> None:
+    with house.store.write() as transaction:
+        shops.change(transaction, shop.shop_id, settings)
+
+
+# --- authenticate ------------------------------------------------------------------------------------------
+
+
+def test_who_calls_with_the_right_password_is_let_in(house: House, shop: Shop) -> None:
+    with unchanged(house.store):
+        assert authenticate(house, "TestShop", "geheim") == shop
+    assert (shop.subshops, shop.vat_ids, shop.currency, shop.time_zone) == (
+        ("B2c", "B2B"),
+        (1, 2),
+        "EUR",
+        "Europe/Berlin",
+    )
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [(None, "geheim"), ("", "geheim"), ("TestShop", None), ("TestShop", ""), (None, None), ("Nobody", None)],
+)
+def test_missing_credentials(house: House, name: str | None, password: str | None) -> None:
+    with refused("ES001"):
+        authenticate(house, name, password)
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        ("Nobody", "geheim"),
+        ("testshop", "geheim"),
+        (" TestShop", "geheim"),
+        ("TestShop", "Geheim"),
+        ("TestShop", "geheim "),
+        ("TestShop", "falsch"),
+        ("$ChargeVal$", "geheim"),
+        ("TestShop' OR '1'='1", "geheim"),
+    ],
+)
+def test_wrong_credentials(house: House, name: str, password: str) -> None:
+    with refused("ES002"):
+        authenticate(house, name, password)
+
+
+def test_a_disabled_shop_is_answered_like_an_unknown_one(house: House, shop: Shop) -> None:
+    assert authenticate(house, "TestShop", "geheim") == shop
+    change_shop(house, shop, enabled=False)
+    faults = [
+        outcome(lambda pair=pair: authenticate(house, *pair))
+        for pair in (("TestShop", "geheim"), ("TestShop", "falsch"), ("Nobody", "geheim"))
+    ]
+    assert {(fault.code, fault.text, fault.field, fault.expected) for fault in faults} == {
+        ("ES002", "ES002 Ungültige ShopID oder ungültiges Passwort", None, None)
+    }
+    change_shop(house, shop, enabled=True)
+    assert authenticate(house, "TestShop", "geheim") == shop
+
+
+def test_the_version_is_told_only_to_who_has_the_password(house: House, shop: Shop) -> None:
+    change_shop(house, shop, version=7)
+    with refused("ES008"):
+        authenticate(house, "TestShop", "geheim")
+    with refused("ES002"):
+        authenticate(house, "TestShop", "falsch")
+    change_shop(house, shop, enabled=False)
+    with refused("ES002"):
+        authenticate(house, "TestShop", "geheim")
+
+
+def test_a_new_password_takes_effect_at_once(house: House, shop: Shop) -> None:
+    assert authenticate(house, "TestShop", "geheim") == shop
+    change_shop(house, shop, password_hash=house.passwords.hash("neu"))
+    with refused("ES002"):
+        authenticate(house, "TestShop", "geheim")
+    assert authenticate(house, "TestShop", "neu") == shop
+
+
+def test_new_settings_take_effect_at_once_though_the_password_is_remembered(house: House, shop: Shop) -> None:
+    authenticate(house, "TestShop", "geheim")
+    change_shop(house, shop, subshops=("B2c", "Süd"), currency="CHF")
+    assert authenticate(house, "TestShop", "geheim") == replace(shop, subshops=("B2c", "Süd"), currency="CHF")
+
+
+def test_every_refusal_costs_a_verification_and_only_the_first_success_does(house: House, shop: Shop) -> None:
+    class Counting(PasswordHasher):
+        verified = 0
+
+        def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # noqa: A002 - the library's name
+            self.verified += 1
+            return super().verify(hash, password)
+
+    hasher = Counting(time_cost=1, memory_cost=8, parallelism=1)
+    house = replace(house, passwords=Passwords(hasher))
+
+    def cost(name: str, password: str) -> int:
+        before = hasher.verified
+        outcome(lambda: authenticate(house, name, password))
+        return hasher.verified - before
+
+    assert [cost("TestShop", "geheim") for _ in range(3)] == [1, 0, 0]
+    assert [cost("TestShop", "falsch") for _ in range(3)] == [1, 1, 1]
+    assert [cost("Nobody", "geheim") for _ in range(3)] == [1, 1, 1]
+    change_shop(house, shop, enabled=False)
+    assert [cost("TestShop", "geheim") for _ in range(3)] == [1, 1, 1]
+
+
+# --- list charges ------------------------------------------------------------------------------------------
+
+
+def test_no_charges(house: House, shop: Shop, other_shop: Shop) -> None:
+    add_charge(house, other_shop, "Fremd", TEN)
+    assert list_charges(house, shop, ListCharges(None)) == []
+    assert list_charges(house, shop, ListCharges("all")) == []
+
+
+def test_charges_are_listed_by_name_with_or_without_a_template(house: House, shop: Shop, other_shop: Shop) -> None:
+    add_charge(house, shop, "b", FIVE)
+    add_charge(house, shop, "Ä", TEN)
+    add_charge(house, shop, "B", subscribe_subshop=None)
+    add_charge(house, shop, "Anmeldung", FIVE, subscribe_subshop="B2c")
+    add_charge(house, other_shop, "Fremd", TEN)
+    create(house, shop, ChargeId="Neu", VoucherCount=1, CreateCharge=True, Amount=7)
+    with unchanged(house.store):
+        templates = list_charges(house, shop, ListCharges("template"))
+        everything = list_charges(house, shop, ListCharges("all"))
+    assert templates == [
+        ListedCharge("Anmeldung", "B2c", FIVE),
+        ListedCharge("b", None, FIVE),
+        ListedCharge("Ä", None, TEN),
+    ]
+    assert everything == [
+        ListedCharge("Anmeldung", "B2c", FIVE),
+        ListedCharge("B", None, None),
+        ListedCharge("Neu", None, replace(TEN, amount=Decimal("7.00"))),
+        ListedCharge("b", None, FIVE),
+        ListedCharge("Ä", None, TEN),
+    ]
+    assert list_charges(house, shop, ListCharges(None)) == templates
+
+
+def test_a_template_is_listed_with_its_relative_dates(house: House, shop: Shop) -> None:
+    template = replace(TEN, valid_from_days=0, valid_until_days=30)
+    add_charge(house, shop, "T", template)
+    assert list_charges(house, shop, ListCharges(None)) == [ListedCharge("T", None, template)]
+
+
+def test_deleted_charges_are_not_listed(house: House, shop: Shop) -> None:
+    charge = add_charge(house, shop, "T", TEN)
+    with house.store.write() as transaction:
+        charges.change(transaction, shop.shop_id, charge.charge_id, deleted_at=house.clock())
+    assert list_charges(house, shop, ListCharges("all")) == []
+
+
+def test_charge_types_of_lists(house: House, shop: Shop) -> None:
+    with refused("ES021", "ChargeType"):
+        list_charges(house, shop, ListCharges("every"))
+
+
+# --- charge info -------------------------------------------------------------------------------------------
+
+
+def test_charge_info_counts_issued_vouchers(house: House, shop: Shop, other_shop: Shop) -> None:
+    add_charge(house, shop, "T", TEN)
+    add_charge(house, shop, "Pool")
+    add_charge(house, other_shop, "T")
+    add_pool(house, shop, "Pool", ["P1", "P2", "P3"], TEN)
+    assert charge_info(house, shop, ChargeInfo("T")) == ChargeFacts(0, True)
+    create(house, shop, ChargeId="T", VoucherCount=3)
+    create(house, shop, ChargeId="T", VoucherCount=1000)
+    create(house, shop, ChargeId="Pool", VoucherCount=2, Pool=True)
+    create(house, shop, ChargeId="Neu", VoucherCount=4, CreateCharge=True, Amount=7)
+    with unchanged(house.store):
+        assert charge_info(house, shop, ChargeInfo("T")) == ChargeFacts(1003, True)
+        assert charge_info(house, shop, ChargeInfo("Pool")) == ChargeFacts(2, False)
+        assert charge_info(house, shop, ChargeInfo("Neu")) == ChargeFacts(4, False)
+        assert charge_info(house, other_shop, ChargeInfo("T")) == ChargeFacts(0, False)
+
+
+def test_a_deleted_voucher_is_not_counted(house: House, shop: Shop) -> None:
+    add_charge(house, shop, "T", TEN)
+    codes = create(house, shop, ChargeId="T", VoucherCount=3).codes
+    with house.store.write() as transaction:
+        assert vouchers.delete(transaction, shop.shop_id, codes[1])
+    assert charge_info(house, shop, ChargeInfo("T")) == ChargeFacts(2, True)
+    listed = list_codes(house, shop, ListCodes("T", None, None))
+    assert [code for code, _ in listed.vouchers] == sorted({codes[0], codes[2]})
+
+
+@pytest.mark.parametrize("name", ["Nobody", "t", "T ", "Fremd"])
+def test_unknown_charges(house: House, shop: Shop, other_shop: Shop, name: str) -> None:
+    add_charge(house, shop, "T", TEN)
+    add_charge(house, other_shop, "Fremd", TEN)
+    for call in (
+        lambda: charge_info(house, shop, ChargeInfo(name)),
+        lambda: pool_info(house, shop, PoolInfo(name, None, None)),
+        lambda: list_codes(house, shop, ListCodes(name, None, None)),
+        lambda: list_codes(house, shop, ListCodes(name, None, "no token")),
+    ):
+        with refused("ES028"):
+            call()
+
+
+# --- pool info ---------------------------------------------------------------------------------------------
+
+
+def test_pool_info_counts_what_is_left_to_draw(house: House, shop: Shop) -> None:
+    add_charge(house, shop, "Pool")
+
+    def left(subshop: str | None = None) -> int:
+        return pool_info(house, shop, PoolInfo("Pool", "all", subshop))
+
+    assert left() == 0
+    add_pool(house, shop, "Pool", [f"A{n}" for n in range(15)], TEN)
+    add_pool(house, shop, "Pool", [f"B{n}" for n in range(10)], replace(TEN, subshops=("B2B",)))
+    add_pool(house, shop, "Pool", [f"C{n}" for n in range(4)], replace(TEN, subshops=("B2c", "B2B")))
+    with unchanged(house.store):
+        assert (left(), left("B2B"), left("B2c")) == (29, 29, 19)
+    create(house, shop, ChargeId="Pool", VoucherCount=15, Pool=True)
+    assert (left(), left("B2B"), left("B2c")) == (14, 14, 4)
+    create(house, shop, ChargeId="Pool", VoucherCount=3, Pool=True, SubShopValidity="B2c")
+    assert (left(), left("B2B"), left("B2c")) == (11, 11, 1)
+
+
+def test_a_charge_without_a_pool_has_nothing_to_draw(house: House, shop: Shop) -> None:
+    add_charge(house, shop, "T", TEN)
+    create(house, shop, ChargeId="T", VoucherCount=3)
+    assert pool_info(house, shop, PoolInfo("T", None, None)) == 0
+
+
+@pytest.mark.parametrize(
+    ("charge_type", "subshop", "field"),
+    [("every", None, "ChargeType"), (None, "b2c", "SubShopValidity"), ("all", "B2c,B2B", "SubShopValidity")],
+)
+def test_values_of_pool_info_come_before_its_charge(
+    house: House, shop: Shop, charge_type: str | None, subshop: str | None, field: str
+) -> None:
+    with refused("ES021", field):
+        pool_info(house, shop, PoolInfo("Nobody", charge_type, subshop))
+
+
+# --- list codes --------------------------------------------------------------------------------------------
+
+
+def test_a_page_holds_codes_terms_and_where_to_go_on(house: House, shop: Shop) -> None:
+    add_charge(house, shop, "T", TEN)
+    made = create(house, shop, ChargeId="T", VoucherCount=3).codes
+    made += create(house, shop, ChargeId="T", VoucherCount=2, Amount=5).codes
+    with unchanged(house.store):
+        page = list_codes(house, shop, ListCodes("T", None, None))
+    assert [code for code, _ in page.vouchers] == sorted(made)
+    assert page.next_token is None
+    assert {code: page.terms[terms_id] for code, terms_id in page.vouchers} == dict.fromkeys(
+        made[:3], TEN
+    ) | dict.fromkeys(made[3:], FIVE)
+
+
+def walk(house: House, shop: Shop, name: str, size: int) -> list[CodesPage]:
+    pages = [list_codes(house, shop, ListCodes(name, size, None))]
+    while token := pages[-1].next_token:
+        pages.append(list_codes(house, shop, ListCodes(name, size, token)))
+    return pages
+
+
+@pytest.mark.parametrize(
+    ("vouchers_made", "size", "lengths"),
+    [
+        (0, 2, [0]),
+        (1, 2, [1]),
+        (2, 2, [2]),
+        (5, 2, [2, 2, 1]),
+        (4, 1, [1, 1, 1, 1]),
+        (5, 0, [5]),
+        (5, 5000, [5]),
+    ],
+)
+def test_the_last_page_is_the_one_without_a_token(
+    house: House, shop: Shop, vouchers_made: int, size: int, lengths: list[int]
+) -> None:
+    add_charge(house, shop, "T", TEN)
+    made = create(house, shop, ChargeId="T", VoucherCount=vouchers_made).codes if vouchers_made else []
+    pages = walk(house, shop, "T", size)
+    assert [len(page.vouchers) for page in pages] == lengths
+    assert [code for page in pages for code, _ in page.vouchers] == sorted(made)
+
+
+@pytest.mark.parametrize("size", [None, 0, 1000, 1001, 10**9])
+def test_no_page_is_longer_than_1000(house: House, shop: Shop, size: int | None) -> None:
+    create(house, shop, ChargeId="T", VoucherCount=1000, CreateCharge=True, Amount=1)
+    assert list_codes(house, shop, ListCodes("T", size, None)).next_token is None
+    with house.store.read() as connection:
+        charge = charges.find(connection, shop.shop_id, "T")
+    assert charge is not None
+    terms_id = charge.terms_id
+    assert terms_id is not None
+    vouchers.issue(
+        house.store, None, shop.shop_id, charge.charge_id, terms_id, 1, lambda _: ["ZZZZ-last"], house.clock()
+    )
+    page = list_codes(house, shop, ListCodes("T", size, None))
+    assert len(page.vouchers) == 1000
+    assert page.next_token is not None
+    assert [code for code, _ in list_codes(house, shop, ListCodes("T", size, page.next_token)).vouchers] == [
+        "ZZZZ-last"
+    ]
+
+
+def test_drawn_stock_is_listed_and_undrawn_is_not(house: House, shop: Shop) -> None:
+    add_charge(house, shop, "Pool")
+    add_pool(house, shop, "Pool", ["P1", "P2", "P3"], TEN)
+    assert list_codes(house, shop, ListCodes("Pool", None, None)) == CodesPage([], {}, None)
+    create(house, shop, ChargeId="Pool", VoucherCount=2, Pool=True)
+    assert [code for code, _ in list_codes(house, shop, ListCodes("Pool", None, None)).vouchers] == ["P1", "P2"]
+
+
+def test_codes_are_sorted_by_their_bytes(house: House, shop: Shop) -> None:
+    codes = ["a", "B", "Z", "z", "ä", "ß", "-", "1", "10", "2", "é", "\U0001f381", "Ａ"]
+    house = replace(house, make_codes=lambda count: codes[:count])
+    create(house, shop, ChargeId="T", VoucherCount=len(codes), CreateCharge=True, Amount=1)
+    pages = walk(house, shop, "T", 2)
+    assert [code for page in pages for code, _ in page.vouchers] == sorted(codes, key=str.encode)
+
+
+@pytest.fixture
+def token(house: House, shop: Shop) -> str:
+    add_charge(house, shop, "T", TEN)
+    create(house, shop, ChargeId="T", VoucherCount=3)
+    page = list_codes(house, shop, ListCodes("T", 1, None))
+    assert page.next_token is not None
+    return page.next_token
+
+
+def test_a_token_belongs_to_its_shop_and_charge(house: House, shop: Shop, other_shop: Shop, token: str) -> None:
+    add_charge(house, shop, "U", TEN)
+    add_charge(house, other_shop, "T", TEN)
+    assert len(list_codes(house, shop, ListCodes("T", None, token)).vouchers) == 2
+    for stranger, name in ((shop, "U"), (other_shop, "T")):
+        with refused("ES030"):
+            list_codes(house, stranger, ListCodes(name, None, token))
+
+
+def test_a_token_of_a_deleted_charge_is_not_one_of_the_next_charge_of_that_name(
+    house: House, shop: Shop, token: str
+) -> None:
+    with house.store.write() as transaction:
+        charge = charges.find(transaction, shop.shop_id, "T")
+        assert charge is not None
+        charges.change(transaction, shop.shop_id, charge.charge_id, deleted_at=house.clock())
+    add_charge(house, shop, "T", TEN)
+    with refused("ES030"):
+        list_codes(house, shop, ListCodes("T", None, token))
+
+
+def test_a_token_survives_a_new_signing_key(house: House, shop: Shop, token: str) -> None:
+    with house.store.write() as transaction:
+        shops.add_signing_key(transaction, b"n" * 32, house.clock())
+    page = list_codes(house, shop, ListCodes("T", 1, token))
+    assert len(page.vouchers) == 1
+    assert page.next_token is not None
+    assert list_codes(house, shop, ListCodes("T", 1, page.next_token)).next_token is None
+
+
+@pytest.mark.parametrize(
+    ("size", "text", "code"),
+    [(-1, "rubbish", "ES021"), (None, "rubbish", "ES027"), (None, "", "ES027"), (None, "QUJD.QUJD", "ES030")],
+)
+def test_refusals_of_list_codes(house: House, shop: Shop, size: int | None, text: str, code: str) -> None:
+    add_charge(house, shop, "T", TEN)
+    with refused(code):
+        list_codes(house, shop, ListCodes("T", size, text))
+    if size is not None:
+        assert isinstance(outcome(lambda: list_codes(house, shop, ListCodes("Nobody", size, text))), VoucherFault)
