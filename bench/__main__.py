@@ -63,19 +63,20 @@ def measure(scale: Scale, console: Console) -> tuple[list[Result], dict[str, str
         postgres = stack.enter_context(environment.durable_postgres())
         facts = environment.machine(postgres, directory)
         url = postgres.url(environment.DATABASE)
-        sqlite = directory / "sqlite" / "createvouchers.db"
         console.print(f"loading {scale.many} codes into PostgreSQL {postgres.version[0]} ({postgres.way})")
         store = Store(url)
         data.load_shop(store)
         loaded = data.load_codes(store, many=scale.many, pool=scale.pool)
         store.close()
+        sqlite = directory / "sqlite"
+        _load_sqlite(sqlite)
+        serving = environment.serving
         servers = {
             "postgresql": stack.enter_context(
-                environment.serving(directory / "postgresql", "service", database_url=url)
+                serving(directory / "postgresql", environment.SERVICE, DATABASE_URL=url)
             ),
-            "sqlite": stack.enter_context(environment.serving(directory / "sqlite", "service")),
+            "sqlite": stack.enter_context(serving(sqlite, environment.SERVICE)),
         }
-        _load_sqlite(sqlite)
         stands = {
             work.key: Stand(
                 work,
@@ -91,7 +92,7 @@ def measure(scale: Scale, console: Console) -> tuple[list[Result], dict[str, str
         console.print("checking the answers")
         for key, stand in stands.items():
             (answers / key).write_bytes(stand.warm())
-        bare = stack.enter_context(environment.serving(directory / BARE, BARE, str(answers)))
+        bare = stack.enter_context(serving(directory / BARE, [*environment.BARE, str(answers)]))
         bare_stands = {
             key: Stand(stand.work, bare, f"/{key}", stand.requests, None)
             for key, stand in stands.items()
@@ -123,8 +124,9 @@ def _rounds(
     return list(results.values())
 
 
-def _load_sqlite(path: Path) -> None:
-    store = Store(f"sqlite:///{path}")
+def _load_sqlite(directory: Path) -> None:
+    directory.mkdir()
+    store = Store(f"sqlite:///{directory / 'createvouchers.db'}")
     data.load_shop(store)
     store.close()
 

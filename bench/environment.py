@@ -14,7 +14,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,8 @@ from tests.support.postgres_host import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "bench"
+SERVICE = (Path(sys.executable).with_name("createvouchers"), "serve")
+BARE = (sys.executable, "-m", "bench.bare")
 
 # Without these a commit is not on disk when the caller hears of it, and every insert looks cheap.
 _DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -86,18 +88,20 @@ def setting(server: OwnPostgresServer, name: str) -> str:
 
 
 @contextlib.contextmanager
-def serving(directory: Path, *arguments: str, database_url: str | None = None) -> Iterator[Server]:
-    """A server of `bench.serve` with the default settings and its files in `directory`, ended afterwards."""
-    directory.mkdir()
+def serving(directory: Path, command: Sequence[str | Path], **settings: str) -> Iterator[Server]:
+    """A server that is started by `command`, with its files in `directory`, and ended afterwards.
+
+    `settings` by their environment variables, without the prefix; all others have their defaults.
+    """
+    directory.mkdir(exist_ok=True)
     port = free_port()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CREATEVOUCHERS_")}
-    environment |= {"CREATEVOUCHERS_PORT": str(port), "CREATEVOUCHERS_DATA_DIR": str(directory)}
-    if database_url is not None:
-        environment["CREATEVOUCHERS_DATABASE_URL"] = database_url
+    settings |= {"PORT": str(port), "DATA_DIR": str(directory)}
+    environment |= {f"CREATEVOUCHERS_{name}": value for name, value in settings.items()}
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.serve", *arguments],
+            command,
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

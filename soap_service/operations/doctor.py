@@ -115,10 +115,6 @@ def _shops(house: House) -> Check:
 
 
 def _sums(house: House) -> Iterator[Check]:
-    with house.store.read() as connection:
-        damage = checks.damage(connection)
-    if damage is not None:
-        yield Check("database file", Health.PROBLEM, damage)
     for name, statement, meaning in _SUMS:
         with house.store.read() as connection:
             wrong = checks.count(connection, statement)

@@ -73,14 +73,6 @@ def settings(connection: Connection) -> dict[str, str]:
     }
 
 
-def damage(connection: Connection) -> str | None:
-    """What SQLite finds wrong with its file, in its own words; PostgreSQL keeps watch over its own."""
-    if dialects.is_postgresql(connection):
-        return None
-    found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
-    return None if found == "ok" else found
-
-
 def clock(connection: Connection) -> datetime:
     """The database's present instant."""
     if dialects.is_postgresql(connection):

@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from argon2 import PasswordHasher
 
-from soap_service.operations.house import House
-from soap_service.operations.passwords import Passwords
 from soap_service.store import migrations, shops
 from soap_service.store.engine import Store
-from tests.support.factories import FakeClock
 from tests.support.postgres import PostgresServer
-from tests.support.server import Authority, RunningServer, running_server
-from tests.support.world import build_world
-
-Kind = Literal["sqlite", "postgresql"]
-# Opens a store with a world that nobody has touched; it is gone with the block.
-OpenWorld = Callable[[], AbstractContextManager[Store]]
+from tests.support.server import Authority, Served, running_server
+from tests.support.world import OpenWorld, build_world, house_on, url_of
 
 SIGNING_KEY = bytes(range(32))
-
-
-@dataclass
-class Served:
-    """A server and the store behind it, which the test looks at from its own side."""
-
-    server: RunningServer
-    store: Store
-
-
-def house_on(store: Store) -> House:
-    """A house whose clock stands still and whose passwords are quick to check."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    return House(store, clock=FakeClock(), passwords=Passwords(hasher))
 
 
 def _fill(store: Store) -> None:
@@ -126,8 +101,3 @@ def served(request: pytest.FixtureRequest) -> Served:
     """A running server; every test that takes it runs on both databases."""
     found: Served = request.getfixturevalue(f"{request.param}_served")
     return found
-
-
-def url_of(store: Store) -> str:
-    """The URL of a store for another process."""
-    return store.url.render_as_string(hide_password=False)

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 import trustme
 
+from soap_service.store.engine import Store
 from tests.support.soap import Answer
 from tests.support.wire import Wire
 from tests.support.world import SECRETS
@@ -103,6 +104,14 @@ class RunningServer:
             *headers,
         ]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
+
+
+@dataclass
+class Served:
+    """A server and the store behind it, which a test looks at from its own side."""
+
+    server: RunningServer
+    store: Store
 
 
 def free_port() -> int:

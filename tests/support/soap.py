@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from xml.sax.saxutils import escape
 
+import pytest
+import structlog
 from lxml import etree
 
 from tests.support.world import PASSWORD, SHOP
@@ -189,3 +191,12 @@ def ask(
     names = [name.lower() for name, _ in headers]
     assert len(set(names)) == len(names), f"repeated header in {names}"
     return Answer(int(status.split()[0]), {name.lower(): value for name, value in headers}, b"".join(parts))
+
+
+def capture_door_log(monkeypatch: pytest.MonkeyPatch) -> list[MutableMapping[str, Any]]:
+    """What the endpoint logs from now on, however logging is configured in this process."""
+    capture = structlog.testing.LogCapture()
+    everything = structlog.make_filtering_bound_logger(0)
+    logger = structlog.wrap_logger(None, processors=[capture], wrapper_class=everything)
+    monkeypatch.setattr("soap_service.soap.endpoint.log", logger)
+    return capture.entries

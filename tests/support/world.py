@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from itertools import count
 
+from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
 from soap_service.domain.kinds import BY_TYPE
 from soap_service.domain.shops import Shop
 from soap_service.domain.terms import AMOUNT_PERCENT, Terms
 from soap_service.operations.house import House
+from soap_service.operations.passwords import Passwords
 from soap_service.store import shops
 from soap_service.store.engine import Store
 from soap_service.store.tables import charge, charge_count, idempotency, pool_lane, voucher
-from tests.support.factories import add_charge, add_pool, create
+from tests.support.factories import FakeClock, add_charge, add_pool, create
 
 SHOP = "TestShop"
 PASSWORD = "geheim"
 WRONG_PASSWORD = "falsch-und-lang-genug-4711"
 SECRETS = (PASSWORD, WRONG_PASSWORD)
+
+# Opens a store with a world that nobody has touched; it is gone with the block.
+OpenWorld = Callable[[], AbstractContextManager[Store]]
 
 DOCUMENTED = Terms(currency="EUR", amount=Decimal("10.00"), subshops=("B2c", "B2B"))
 REGISTRATION = Terms(currency="EUR", amount=Decimal("5.00"), valid_until_days=30)
@@ -68,6 +74,17 @@ def fixed_codes(codes: Sequence[str]) -> Callable[[int], list[str]]:
     """A maker that gives exactly these codes, once."""
     left = iter(codes)
     return lambda wanted: [next(left) for _ in range(wanted)]
+
+
+def house_on(store: Store) -> House:
+    """A house whose clock stands still and whose passwords are quick to check."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return House(store, clock=FakeClock(), passwords=Passwords(hasher))
+
+
+def url_of(store: Store) -> str:
+    """The URL of a store, for another process."""
+    return store.url.render_as_string(hide_password=False)
 
 
 def build_world(house: House) -> Shop:

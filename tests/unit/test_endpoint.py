@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -38,12 +37,7 @@ GOOD = request("CreateVouchers", VoucherCount=1, ChargeId="TestCharge")
 @pytest.fixture(autouse=True)
 def logged(monkeypatch: pytest.MonkeyPatch) -> Logged:
     """What the endpoint logs, however logging is configured in this process."""
-    capture = structlog.testing.LogCapture()
-    logger = structlog.wrap_logger(
-        None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0)
-    )
-    monkeypatch.setattr("soap_service.soap.endpoint.log", logger)
-    return capture.entries
+    return capture_door_log(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ import javax.xml.rpc.ServiceException;
 import org.apache.axis.AxisFault;
 import org.apache.axis.transport.http.HTTPConstants;
 
-/** The service as a till sees it. The stub keeps the headers of the next call, so each thread needs a VoucherService of its own. */
+/** The service as a till sees it. The stub keeps a call's headers: each thread needs a VoucherService of its own. */
 final class VoucherService {
     // [first-call]
     private final Createvouchers_BindingStub stub;
@@ -49,7 +49,7 @@ final class VoucherService {
     // [/first-call]
 
     // [retry]
-    /** Creates vouchers once, however often it must ask: the key is new for each order, and the same for its repeats. */
+    /** Creates vouchers once, however often it must ask: a new key for each order, the same one for its repeats. */
     CreateVouchersResponseData createSafely(CreateVouchersRequestData request, String key)
             throws RemoteException, InterruptedException {
         stub._setProperty(HTTPConstants.REQUEST_HEADERS, new Hashtable<>(Map.of("Idempotency-Key", key)));
@@ -106,7 +106,7 @@ final class VoucherService {
     }
 }
 
-/** A day of an integrator: every operation of the service; prints a line per check, `ok <check>` or `FAIL <check> <why>`. */
+/** A day of an integrator. It prints a line per check, `ok <check>` or `FAIL <check> <why>`. */
 final class Day {
     private static final String STACK = System.getenv("CV_STACK");
 

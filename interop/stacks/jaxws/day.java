@@ -23,10 +23,7 @@ import javax.xml.ws.WebServiceException;
 import javax.xml.ws.handler.MessageContext;
 import javax.xml.ws.soap.SOAPFaultException;
 
-/**
- * The service as a till sees it. The proxy keeps the headers of the next call, so each thread needs a VoucherService of
- * its own.
- */
+/** The service as a till sees it. The proxy keeps a call's headers: each thread needs a VoucherService of its own. */
 final class VoucherService {
     // [first-call]
     private final CreatevouchersPortType port = new Createvouchers().getCreatevouchers();  // its WSDL is in client.jar
@@ -51,7 +48,7 @@ final class VoucherService {
     // [/first-call]
 
     // [retry]
-    /** Creates vouchers once, however often it must ask: the key is new for each order, and the same for its repeats. */
+    /** Creates vouchers once, however often it must ask: a new key for each order, the same one for its repeats. */
     CreateVouchersResponseData createSafely(CreateVouchersRequestData request, String key) throws InterruptedException {
         Map<String, Object> context = ((BindingProvider) port).getRequestContext();
         context.put(MessageContext.HTTP_REQUEST_HEADERS, Map.of("Idempotency-Key", List.of(key)));
@@ -108,7 +105,7 @@ final class VoucherService {
     }
 }
 
-/** A day of an integrator: every operation of the service; prints a line per check, `ok <check>` or `FAIL <check> <why>`. */
+/** A day of an integrator. It prints a line per check, `ok <check>` or `FAIL <check> <why>`. */
 final class Day {
     private static final String URL = System.getenv("CV_URL");
     private static final String STACK = System.getenv("CV_STACK");

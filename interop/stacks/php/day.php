@@ -48,7 +48,7 @@ final class VoucherService
     // [/first-call]
 
     // [retry]
-    /** Creates vouchers once, however often it must ask: $key is new for each order, and the same for its repeats. */
+    /** Creates vouchers once, however often it must ask: a new key for each order, the same one for its repeats. */
     public function createSafely(array $fields, string $key): stdClass
     {
         for ($attempt = 1; ; $attempt++) {
@@ -153,7 +153,8 @@ final class Day
 
     private function createThousand(): void
     {
-        $codes = $this->service->create(['ChargeId' => 'Vorlage', 'VoucherCount' => 1000])->VoucherNumbers->VoucherNumber;
+        $answer = $this->service->create(['ChargeId' => 'Vorlage', 'VoucherCount' => 1000]);
+        $codes = $answer->VoucherNumbers->VoucherNumber;
         same(1000, count($codes));
         same(1000, count(array_unique($codes)));
     }
@@ -260,7 +261,8 @@ final class Day
 
     private function umlauts(): void
     {
-        $answer = $this->service->create(['MsgID' => 'Grüße: 5 €', 'ChargeId' => 'Frühling €', 'VoucherCount' => 1]);
+        $order = ['MsgID' => 'Grüße: 5 €', 'ChargeId' => 'Frühling €', 'VoucherCount' => 1];
+        $answer = $this->service->create($order);
         same('Grüße: 5 €', $answer->MsgID);
         same('Köln €', $answer->Subshop);
         same('7.50', $answer->Amount);

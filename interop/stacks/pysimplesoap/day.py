@@ -19,7 +19,7 @@ from pysimplesoap.client import SoapClient, SoapFault
 
 
 class VerifyingTransport(transport.urllib2Transport):
-    """PySimpleSOAP's own transport verifies no certificate, and refuses a `cacert`; this one does what it should."""
+    """PySimpleSOAP's own transport verifies no certificate and refuses a `cacert`; this one does as it should."""
 
     def __init__(self, timeout=None, proxy=None, cacert=None, sessions=False):
         super().__init__(timeout, proxy, None, sessions)
