@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -63,6 +64,8 @@ def measure(scale: Scale, console: Console) -> tuple[list[Result], dict[str, str
         postgres = stack.enter_context(environment.durable_postgres())
         facts = environment.machine(postgres, directory)
         url = postgres.url(environment.DATABASE)
+        if os.getloadavg()[0] > 0.5:
+            console.print("this machine is busy with other things: the numbers will be worse, and rougher")
         console.print(f"loading {scale.many} codes into PostgreSQL {postgres.version[0]} ({postgres.way})")
         store = Store(url)
         data.load_shop(store)

@@ -147,7 +147,8 @@ def machine(postgres: OwnPostgresServer, directory: Path) -> dict[str, str]:
     buffers = setting(postgres, "shared_buffers")
     return {
         "Date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "Machine": f"{_processor()}, {psutil.cpu_count()} cores, {memory:.0f} GiB memory",
+        "Machine": f"{_processor()}, {psutil.cpu_count()} cores, {memory:.0f} GiB memory,"
+        f" load average {os.getloadavg()[0]:.1f} when it began",
         "System": f"{platform.system()} {platform.release()}, files on {disk.stdout.strip() or 'an unknown disk'}",
         "Python": f"{platform.python_version()}, {ssl.OPENSSL_VERSION}",
         "PostgreSQL": f"{major}.{minor}, shared_buffers {buffers}, {', '.join(_DURABLE)} on",

@@ -55,8 +55,8 @@ def read(output: str) -> Verdict:
     version = ""
     said: dict[str, list[str | None]] = {}  # by check, None for ok, else why not
     holes = []
-    for number, line in enumerate(output.splitlines()):
-        if number == 0 and line.startswith("version "):
+    for line in output.splitlines():
+        if not said and not version and line.startswith("version "):
             version = line.removeprefix("version ").strip()
         elif match := _LINE.fullmatch(line.rstrip()):
             verdict, check, why = match.groups()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from soap_service.cli import charge, db, demo, doctor, pool, registration, serve, shop, template, voucher
+from soap_service.cli import charge, db, demo, doctor, pool, probe, registration, serve, shop, template, voucher
 from soap_service.cli.errors import PoliteGroup
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("probe")(probe.probe)
 app.add_typer(db.app, name="db")
 app.add_typer(shop.app, name="shop")
 app.add_typer(charge.app, name="charge")

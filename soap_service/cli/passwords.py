@@ -31,15 +31,24 @@ _LONGEST_LINE = 4096
 
 def new_password(file: Path | None, stdin: bool) -> str:
     """The new password, asked for twice on a terminal. Raises UsageError, or Refused for the password."""
+    return check_password(_password(file, stdin, "New password", twice=True))
+
+
+def known_password(file: Path | None, stdin: bool) -> str:
+    """A password that exists already, asked for once on a terminal. Raises UsageError."""
+    return _password(file, stdin, "Password", twice=False)
+
+
+def _password(file: Path | None, stdin: bool, prompt: str, *, twice: bool) -> str:
     if file is not None and stdin:
         raise UsageError("--password-file or --password-stdin: expected only one")
     if file is not None:
-        return check_password(_first_line(file.read_bytes(), f"--password-file {file}"))
+        return _first_line(file.read_bytes(), f"--password-file {file}")
     if stdin:
-        return check_password(_first_line(sys.stdin.buffer.readline(_LONGEST_LINE), "--password-stdin"))
+        return _first_line(sys.stdin.buffer.readline(_LONGEST_LINE), "--password-stdin")
     if not sys.stdin.isatty():
         raise UsageError("no terminal to ask for the password: expected --password-file or --password-stdin")
-    return check_password(str(typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)))
+    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
 
 
 def _first_line(data: bytes, source: str) -> str:

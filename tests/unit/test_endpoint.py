@@ -24,7 +24,7 @@ from soap_service.soap.endpoint import Endpoint
 from soap_service.soap.origin import Origin
 from soap_service.store.engine import Store
 from tests.support.factories import add_charge
-from tests.support.soap import SOAP_12, Answer, ask, check_soap, request
+from tests.support.soap import SOAP_12, Answer, ask, capture_door_log, check_soap, request
 from tests.support.world import DOCUMENTED, PASSWORD, tally
 
 Logged = list[MutableMapping[str, Any]]

@@ -10,6 +10,7 @@ import de.websale.createvouchers.GetVoucherCodesRequestData;
 import de.websale.createvouchers.GetVoucherCodesResponseData;
 import de.websale.createvouchers.GetVoucherPoolInfoRequestData;
 import de.websale.createvouchers.VoucherData;
+import java.io.IOException;
 import java.math.BigDecimal;
 import java.net.URL;
 import java.rmi.RemoteException;
@@ -26,7 +27,7 @@ import javax.xml.rpc.ServiceException;
 import org.apache.axis.AxisFault;
 import org.apache.axis.transport.http.HTTPConstants;
 
-/** The service as a till sees it. The stub keeps a call's headers: each thread needs a VoucherService of its own. */
+/** The service as a till sees it. The stub keeps a call's headers: a VoucherService is for one thread. */
 final class VoucherService {
     // [first-call]
     private final Createvouchers_BindingStub stub;
@@ -58,7 +59,9 @@ final class VoucherService {
                 try {
                     return create(request);
                 } catch (AxisFault problem) {
-                    boolean noAnswer = problem.detail != null;  // the IOException behind it
+                    // An IOException before the answer; "(0)null" when it is lost, "(502)Bad Gateway" from a proxy.
+                    boolean noAnswer = problem.detail instanceof IOException
+                            || problem.getFaultCode().getLocalPart().equals("HTTP");
                     boolean later = problem.getFaultString().startsWith("ES005");
                     if (attempt == 5 || !(noAnswer || later)) {
                         throw problem;

@@ -23,7 +23,7 @@ import javax.xml.ws.WebServiceException;
 import javax.xml.ws.handler.MessageContext;
 import javax.xml.ws.soap.SOAPFaultException;
 
-/** The service as a till sees it. The proxy keeps a call's headers: each thread needs a VoucherService of its own. */
+/** The service as a till sees it. The proxy keeps a call's headers: a VoucherService is for one thread. */
 final class VoucherService {
     // [first-call]
     private final CreatevouchersPortType port = new Createvouchers().getCreatevouchers();  // its WSDL is in client.jar

@@ -28,9 +28,9 @@ final class VoucherService
     }
 
     /**
-     * One call. A field that is not in $fields is not sent, and one that is absent in the answer is no property there.
+     * One call. A field that is not in $fields is not sent; one that is absent in the answer is not a property of it.
      *
-     * @throws SoapFault the service refused (its text begins with ES...), or there was no answer
+     * @throws SoapFault the service refused (the text begins with ES...), or there was no answer
      */
     public function call(string $operation, array $fields, ?string $key = null): stdClass
     {
@@ -72,8 +72,11 @@ final class Day
     private ?stdClass $first = null;
     private ?int $poolBefore = null;
 
-    public function __construct(private VoucherService $service, private VoucherService $intruder, private string $stack)
-    {
+    public function __construct(
+        private VoucherService $service,
+        private VoucherService $intruder,
+        private string $stack,
+    ) {
     }
 
     public function checks(): array

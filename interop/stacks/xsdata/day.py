@@ -5,6 +5,7 @@ Prints a line per check: `ok <check>` or `FAIL <check> <why>`.
 
 # [first-call]
 import dataclasses
+import functools
 import os
 import re
 import secrets
@@ -19,6 +20,7 @@ from xsdata.formats.dataclass.client import Client, Config
 from xsdata.formats.dataclass.transports import DefaultTransport
 
 
+# [transport]
 class ServiceFault(Exception):
     """The service refused; the text begins with the code."""
 
@@ -34,6 +36,8 @@ class FaultTransport(DefaultTransport):
         return response.content
 
 
+# [/transport]
+
 session = requests.Session()
 session.verify = os.environ["CV_CA"]  # whom to trust; without it requests trusts the public authorities
 transport = FaultTransport(timeout=60, session=session)  # DefaultTransport waits two seconds
@@ -41,13 +45,17 @@ transport = FaultTransport(timeout=60, session=session)  # DefaultTransport wait
 LOGIN = {"shop_id": "TestShop", "password": "geheim"}
 
 
+@functools.cache
+def client_for(port):
+    # The stubs keep the address that the WSDL had then; this one can be changed without generating them anew.
+    return Client(Config.from_service(port, location=os.environ["CV_URL"], encoding="utf-8"), transport)
+
+
 def call(port, message, headers=None):
     """Send a wrapper, such as CreateVouchers, to the port generated for it, and return what the response holds."""
-    # The address is given, because the stubs keep the one of the WSDL; so is UTF-8, which the WSDL cannot say.
-    client = Client(Config.from_service(port, location=os.environ["CV_URL"], encoding="utf-8"), transport)
     (place,) = dataclasses.fields(port.input.Body)
     envelope = port.input(body=port.input.Body(**{place.name: message}))
-    answer = client.send(envelope, headers)
+    answer = client_for(port).send(envelope, headers)
     return getattr(answer.body, f"{place.name}_response").response
 
 
