@@ -17,7 +17,7 @@ from rich.console import Console
 from bench import data, environment, report
 from bench.measure import CONNECTIONS, SERVICE_PATH, Stand
 from bench.report import Result
-from bench.works import BARE, Work, works
+from bench.works import BARE, Work, WrongAnswer, works
 from soap_service.store.engine import Store
 
 PAGE = environment.ROOT / "docs" / "performance.md"
@@ -43,11 +43,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a minute, 200 000 codes; the last line is JSON")
     quick = parser.parse_args().quick
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped then, too
-    environment.wrk()
-    if not quick:
-        report.require_markers(PAGE)
     console = Console(stderr=True)
-    results, facts = measure(QUICK if quick else FULL, console)
+    try:
+        environment.wrk()
+        if not quick:
+            report.require_markers(PAGE)
+        results, facts = measure(QUICK if quick else FULL, console)
+    except (RuntimeError, WrongAnswer) as error:
+        sys.exit(f"no result: {error}")
     report.show(results, Console(width=None if sys.stdout.isatty() else 160))
     if quick:
         print(json.dumps({result.work.key: round(result.ratio, 3) for result in results}))

@@ -132,10 +132,10 @@ def show(results: Sequence[Result], console: Console) -> None:
 
 
 def require_markers(path: Path) -> None:
-    """Raise ValueError unless the page has the place for the results; better before the run than after."""
+    """Raise RuntimeError unless the page has the place for the results; better before the run than after."""
     page = path.read_text()
     if not 0 <= page.find(BEGIN) < page.find(END):
-        raise ValueError(f"{path} has no lines {BEGIN!r} and {END!r}")
+        raise RuntimeError(f"{path} has no lines {BEGIN!r} and {END!r}")
 
 
 def write(path: Path, results: Sequence[Result], facts: dict[str, str]) -> None:

@@ -3,7 +3,7 @@
 A line `<!-- include: interop/stacks/zeep/day.py -->` stands directly before a fenced code block; the block is
 that file. With `#first-call` behind the path it is that region of the file: the lines between a comment line
 with `[first-call]` and one with `[/first-call]`, without their common indentation. The comment lines that
-mark regions are in no block.
+mark regions are in no block, nor are the blank lines that would be doubled without them.
 
 `python -m interop.pages` fills the blocks, `--check` tells the pages whose blocks differ.
 """
@@ -92,12 +92,16 @@ def source(include: Include, root: Path = ROOT) -> str:
     kept: list[str] = []
     inside = not include.region
     opened = 0
+    behind_border = False
     for line in path.read_text(encoding="utf-8").splitlines():
         border = _BORDER.fullmatch(line)
         if border is None:
-            if inside:
+            if inside and not (behind_border and not line and kept and not kept[-1]):
                 kept.append(line)
-        elif border["region"] == include.region:
+                behind_border = False
+            continue
+        behind_border = True
+        if border["region"] == include.region:
             if inside != bool(border["end"]):
                 raise PageFault(f"{include.path}: the borders of [{include.region}] do not pair")
             inside = not border["end"]

@@ -12,6 +12,7 @@ from soap_service.cli.errors import UsageError, visible
 from soap_service.cli.output import AsJson, Output, note
 from soap_service.operations import manage_charges
 from soap_service.operations.manage_charges import ChargeFacts
+from soap_service.operations.refusal import Refused
 
 app = typer.Typer(help="Charges of a shop.", no_args_is_help=True)
 
@@ -89,4 +90,5 @@ def _confirm(facts: ChargeFacts) -> None:
     if not sys.stdin.isatty():
         raise UsageError("no terminal to ask whether to delete: expected --yes")
     note(f"charge {facts.charge.name} has {facts.vouchers} vouchers, and {facts.stock} codes in its pool")
-    typer.confirm(f"Delete {visible(facts.charge.name)}?", abort=True, err=True)
+    if not typer.confirm(f"Delete {visible(facts.charge.name)}?", err=True):
+        raise Refused("not deleted")

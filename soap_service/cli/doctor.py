@@ -17,7 +17,6 @@ from soap_service.operations import demo_data
 from soap_service.operations.doctor import Check, Health, check_store
 from soap_service.operations.house import House
 from soap_service.operations.manage_shops import has_password
-from soap_service.server.tls import certificate_facts, make_context
 from soap_service.settings import Settings
 from soap_service.store import migrations
 
@@ -75,6 +74,8 @@ def _has_public_demo(settings: Settings) -> bool:
 
 
 def _certificate(settings: Settings) -> Iterator[Check]:
+    from soap_service.server.tls import certificate_facts, make_context
+
     pair = expected_certificate(settings)
     if pair is None:
         yield Check("certificate", Health.OK, "none needed: a proxy speaks TLS")

@@ -66,16 +66,14 @@ def polite(work: Callable[[], object]) -> int:
         result = work()
         sys.stdout.flush()
         return result if isinstance(result, int) else ExitCode.OK
-    except Abort:
-        return ExitCode.INTERRUPTED
-    except KeyboardInterrupt:
+    except (Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     except TyperException as error:
         return _usage(error)
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader, such as `head`, has seen enough
             _stop_writing()
-            return ExitCode.OK
+            return ExitCode.REFUSED
         return _explained(error)
     except Exception as error:
         return _explained(error)

@@ -102,8 +102,8 @@ class _Probe:
         yield login
         if charges is None:
             return
-        templates = [charge for charge in charges if charge.Amount is not None or charge.Currency is not None]
-        name = self.charge or next((charge.ChargeId for charge in [*templates, *charges]), None)
+        ordinary = [charge for charge in charges if charge.Currency is not None and not charge.SubscribeSubshopID]
+        name = self.charge or next((charge.ChargeId for charge in [*ordinary, *charges]), None)
         if name is None:
             yield Check("charge", Health.WARNING, f"shop {self.caller['ShopID']} has no charge to look at")
             return

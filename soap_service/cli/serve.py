@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from soap_service import logs
 from soap_service.cli.context import open_house, read_settings
 from soap_service.cli.errors import UsageError
 from soap_service.cli.output import AsJson, note, write_json
@@ -37,7 +36,7 @@ def serve(as_json: AsJson = False) -> None:
 
 
 def _run(settings: Settings, pair: Certificate | None, welcome: Callable[[], None]) -> None:
-    # Only now: the other commands start in half the time without these.
+    from soap_service import logs
     from soap_service.server.application import VoucherServer
     from soap_service.wsgi import build
 

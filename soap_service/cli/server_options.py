@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from soap_service.cli.errors import UsageError
 from soap_service.operations import demo_data
-from soap_service.server.application import ServerOptions
-from soap_service.server.tls import CERT_NAME, KEY_NAME, certificate_facts, ensure_self_signed
 from soap_service.settings import Settings
+
+if TYPE_CHECKING:
+    from soap_service.server.application import ServerOptions
+
+# gunicorn and cryptography are imported where they are used: most commands need neither, and start faster.
 
 PATH = "/createvouchers"
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - to recognise them
@@ -47,6 +51,8 @@ def certificate(settings: Settings) -> Certificate | None:
         return Certificate(settings.tls_cert.absolute(), _absolute(settings.tls_key), generated=False)
     if settings.tls_key is not None:
         raise UsageError("CREATEVOUCHERS_TLS_KEY is set: expected CREATEVOUCHERS_TLS_CERT too")
+    from soap_service.server.tls import ensure_self_signed
+
     certfile, keyfile = ensure_self_signed(settings.data_dir.absolute(), hostname(settings))
     return Certificate(certfile, keyfile, generated=True)
 
@@ -57,6 +63,8 @@ def expected_certificate(settings: Settings) -> Certificate | None:
         return None
     if settings.tls_cert is not None:
         return Certificate(settings.tls_cert.absolute(), _absolute(settings.tls_key), generated=False)
+    from soap_service.server.tls import CERT_NAME, KEY_NAME
+
     directory = settings.data_dir.absolute()
     return Certificate(directory / CERT_NAME, directory / KEY_NAME, generated=True)
 
@@ -69,6 +77,8 @@ def hostname(settings: Settings) -> str:
 
 def server_options(settings: Settings, pair: Certificate | None) -> ServerOptions:
     """The settings in the server's words."""
+    from soap_service.server.application import ServerOptions
+
     return ServerOptions(
         host=settings.host,
         port=settings.port,
@@ -102,6 +112,8 @@ def first_call(settings: Settings, pair: Certificate | None) -> str | None:
     """A shell command that makes two vouchers of the demo shop; None where a plain call would be refused."""
     if pair is None and settings.require_tls:
         return None
+    from soap_service.server.tls import certificate_facts
+
     words = ["curl"]
     if pair is not None and certificate_facts(pair.certfile).self_signed:
         words += ["--cacert", shlex.quote(str(pair.certfile))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import secrets
 import sys
@@ -91,6 +92,8 @@ def export(
         pages = show_vouchers.pages(house, found, charge)
         with to_person.progress("exporting", total) as bar:
             if output is None:
+                if isinstance(sys.stdout, io.TextIOWrapper):
+                    sys.stdout.reconfigure(encoding="utf-8")  # a file format, whatever the terminal speaks
                 _write(sys.stdout, pages, format_, bar)
                 return
             with _replacing(output) as file:

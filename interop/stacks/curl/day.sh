@@ -29,7 +29,7 @@ escaped() { printf '%s' "$1" | sed 's/&/\&amp;/g; s/</\&lt;/g'; }
 # What the answer says, by XPath: value NAME is the text of an element, and empty if it is not there.
 value() { xmllint --xpath "string(//$1)" "$answer"; }
 number_of() { xmllint --xpath "count(//$1)" "$answer"; }
-all() { xmllint --xpath "//$1/text()" "$answer"; }
+all() { xmllint --xpath "//$1/text()" "$answer" 2>/dev/null; } # fails when there is none
 # [/first-call]
 
 # [create-1]
@@ -165,10 +165,10 @@ list_codes() {
     sizes=
     lasts=
     while :; do
-        call GetVoucherCodes <<XML
+        call GetVoucherCodes <<XML || return
 <ChargeId>$1</ChargeId>${token:+<NextPageToken>$token</NextPageToken>}
 XML
-        all Num || return
+        all Num
         sizes="$sizes $(number_of VoucherData)"
         lasts="$lasts $(value LastPage)"
         token=$(value NextPageToken)

@@ -105,8 +105,8 @@ def charges():
 
 
 def list_charges(**fields):
-    charge_list = call("GetVoucherCharges", **fields)["ChargeList"]
-    return {charge["ChargeId"]: charge for charge in charge_list["ChargeData"]}
+    found = call("GetVoucherCharges", **fields)["ChargeList"]
+    return {charge["ChargeId"]: charge for charge in (found["ChargeData"] if found else [])}
 
 
 def create_1():
@@ -213,12 +213,17 @@ def pages(charge_id):
         token = page["NextPageToken"]
 
 
+def codes_on(page):
+    # PySimpleSOAP reads a list without entries as None.
+    return [voucher["Num"] for voucher in page["VoucherList"]["VoucherData"]] if page["VoucherList"] else []
+
+
 # [/paging]
 
 
 def paging():
     found = list(pages("Seiten"))
-    lists = [[voucher["Num"] for voucher in page["VoucherList"]["VoucherData"]] for page in found]
+    lists = [codes_on(page) for page in found]
     same([len(codes) for codes in lists], [1000, 1000, 500])
     same(len({code for codes in lists for code in codes}), 2500)
     same([page["LastPage"] for page in found], [False, False, True])
