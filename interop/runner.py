@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Scripts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[int] = set()
-        self._closed = False
+        self.ended = False
 
     def call(self, command: Sequence[str], cwd: Path, variables: dict[str, str], log: Path, seconds: float) -> str:
         """Run a command and return its standard output, which goes into the log behind its standard error.
@@ -82,7 +83,7 @@ class Scripts:
         """
         with log.open("ab") as log_stream:
             with self._lock:
-                if self._closed:
+                if self.ended:
                     raise StepFailed("was not started", "")
                 process = subprocess.Popen(
                     command,
@@ -112,12 +113,14 @@ class Scripts:
     def end_all(self) -> None:
         """End what runs, children included, and start nothing more."""
         with self._lock:
-            self._closed = True
+            self.ended = True
             running = list(self._running)
         for pid in running:
             _signal(pid, signal.SIGTERM)
         if running:
-            threading.Timer(_LAST_WORDS, self._kill).start()
+            timer = threading.Timer(_LAST_WORDS, self._kill)
+            timer.daemon = True
+            timer.start()
 
     def _kill(self) -> None:
         with self._lock:
@@ -146,7 +149,7 @@ class _Work:
         """Raises StepFailed."""
         self._build_directory.mkdir(exist_ok=True)
         self._log.write_bytes(b"")
-        with _one_at_a_time():
+        with _one_at_a_time(self._scripts):
             self._step("install")
 
     def build_and_run(self, installed: Future[None]) -> Outcome:
@@ -199,9 +202,14 @@ def _variables(service: Service, stack: str, build_directory: Path) -> dict[str,
 
 
 @contextlib.contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def _one_at_a_time(scripts: Scripts) -> Iterator[None]:
+    """Wait for the installs of other processes, too."""
     with (BUILDS / "install.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while not scripts.ended:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(0.2)
         yield
 
 

@@ -1,7 +1,13 @@
-"""The server process of `interop.service`: the service as it is, with its settings from the environment."""
+"""The server process of `interop.service`: the service as it is, with its settings from the environment.
+
+Only for `interop.spoil` its answers are changed.
+"""
 
 from __future__ import annotations
 
+import os
+
+from interop import spoil
 from soap_service import logs
 from soap_service.operations.house import House
 from soap_service.server.application import ServerOptions, VoucherServer
@@ -16,6 +22,8 @@ def main() -> None:
     logs.configure(settings.log_level, settings.log_format)
     store = Store(settings.store_url, pool_size=settings.threads + 1)
     application = build(settings, House(store))
+    if number := os.environ.get(spoil.VARIABLE):
+        application = spoil.spoiling(application, list(spoil.ROUNDS[int(number)].values()))
     options = ServerOptions(
         host=settings.host,
         port=settings.port,

@@ -1,5 +1,6 @@
 // A gSOAP server made from the project's WSDL, as the legacy service very probably was: what its skeleton accepts is
-// what the existing clients could always send. The operations take anything and answer the least that is valid.
+// what the existing clients could always send. The operations take anything and answer the least that is valid;
+// CreateVouchers also tells what it read: as many numbers as were asked for, the MsgID and the Amount.
 //
 // Listens on a free port of 127.0.0.1, plain HTTP, prints the port, and ends when its standard input does.
 
@@ -7,17 +8,25 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "createvouchers.nsmap"
 #include "soapcreatevouchersService.h"
 
-int createvouchersService::CreateVouchers(ns1__CreateVouchersType *, ns1__CreateVouchersResponseType &reply)
+int createvouchersService::CreateVouchers(
+    ns1__CreateVouchersType *call, ns1__CreateVouchersResponseType &reply)
 {
     reply.response = soap_new_ns1__CreateVouchersResponseData(soap);
     reply.response->Currency = "EUR";
     reply.response->VoucherNumbers = soap_new_ns1__VoucherNumbers(soap);
-    reply.response->VoucherNumbers->VoucherNumber.push_back("ORAC-LE00-0000-0001");
+    if (!call->request)
+        return SOAP_OK;
+    reply.response->MsgID = call->request->MsgID;
+    reply.response->Amount = call->request->Amount;
+    if (call->request->VoucherCount)
+        for (int number = 0; number < *call->request->VoucherCount && number < 1000; ++number)
+            reply.response->VoucherNumbers->VoucherNumber.push_back(std::to_string(number));
     return SOAP_OK;
 }
 
@@ -53,7 +62,7 @@ int main()
 {
     std::signal(SIGPIPE, SIG_IGN);
     createvouchersService server(SOAP_C_UTFSTRING | SOAP_IO_KEEPALIVE);
-    server.soap->recv_timeout = server.soap->send_timeout = 2; // seconds
+    server.soap->recv_timeout = server.soap->send_timeout = 1; // second
     if (!soap_valid_socket(server.bind("127.0.0.1", 0, 100))) {
         server.soap_print_fault(stderr);
         return 1;

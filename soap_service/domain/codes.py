@@ -12,6 +12,10 @@ from secrets import token_bytes
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 GROUPS = 4
 GROUP_LENGTH = 4
+_LETTERS = GROUPS * GROUP_LENGTH
+_LENGTH = _LETTERS + GROUPS - 1
+# Where letters stand: everywhere but between two groups.
+_POSITIONS = tuple(p for p in range(_LENGTH) if p % (GROUP_LENGTH + 1) != GROUP_LENGTH)
 
 RandomBytes = Callable[[int], bytes]
 
@@ -41,9 +45,10 @@ class CodeMaker:
         raise CodeSpaceExhausted(f"{count} distinct codes")
 
     def _draw(self, count: int) -> list[str]:
-        length = GROUPS * GROUP_LENGTH
-        letters = self._random_bytes(count * length).translate(self._table).decode("ascii")
-        return [
-            f"{letters[i : i + 4]}-{letters[i + 4 : i + 8]}-{letters[i + 8 : i + 12]}-{letters[i + 12 : i + 16]}"
-            for i in range(0, count * length, length)
-        ]
+        # A whole batch at a time: each letter's column is copied between the dashes by one slice.
+        letters = self._random_bytes(count * _LETTERS).translate(self._table)
+        text = bytearray(b"-" * (count * _LENGTH))
+        for column, position in enumerate(_POSITIONS):
+            text[position::_LENGTH] = letters[column::_LETTERS]
+        codes = text.decode("ascii")
+        return [codes[start : start + _LENGTH] for start in range(0, count * _LENGTH, _LENGTH)]

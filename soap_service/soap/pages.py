@@ -11,8 +11,10 @@ from typing import Any
 
 from soap_service.domain.terms import Terms
 from soap_service.soap.messages import VoucherData
-from soap_service.soap.text import escape
+from soap_service.soap.text import escape_all
 from soap_service.soap.writer import Writers, Xml
+
+_BEFORE = "<VoucherData><Num>"
 
 
 def voucher_list(
@@ -26,4 +28,8 @@ def voucher_list(
         terms_id: f"</Num>{writers.content(VoucherData, texts_of(known), without=('Num',))}</VoucherData>"
         for terms_id, known in terms.items()
     }
-    return Xml("".join(f"<VoucherData><Num>{escape(code)}{behind_code[of]}" for code, of in vouchers))
+    codes = escape_all([code for code, _ in vouchers])
+    if len(behind_code) == 1 and codes:
+        (behind,) = behind_code.values()
+        return Xml(f"{_BEFORE}{(behind + _BEFORE).join(codes)}{behind}")
+    return Xml("".join(f"{_BEFORE}{code}{behind_code[of]}" for code, (_, of) in zip(codes, vouchers, strict=True)))

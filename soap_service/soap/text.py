@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def escape(text: str) -> str:
     """Text that a parser reads back as the same text, on one line.
@@ -19,3 +21,9 @@ def escape(text: str) -> str:
     if "\n" in text:
         text = text.replace("\n", "&#10;")
     return text
+
+
+def escape_all(texts: Sequence[str]) -> Sequence[str]:
+    """Each of the texts escaped; when nothing needs it, which one look at all of them tells, they themselves."""
+    joined = "".join(texts)
+    return texts if escape(joined) is joined else [escape(text) for text in texts]

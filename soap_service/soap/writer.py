@@ -6,10 +6,10 @@ omitted. Members come in declared order whatever the order of the mapping. `Xml`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from soap_service.soap.text import escape
+from soap_service.soap.text import escape, escape_all
 
 Write = Callable[[Any, list[str]], None]
 
@@ -76,9 +76,22 @@ class Writers:
 
         if kind.Attributes.max_occurs == 1:
             return write_one
+        if not hasattr(kind, "_type_info"):
+            return _texts(opening, closing)
 
         def write_each(values: Any, out: list[str]) -> None:
             for value in values:
                 write_one(value, out)
 
         return write_each
+
+
+def _texts(opening: str, closing: str) -> Write:
+    """Writes a list of texts, a thousand codes say, in a few steps of the interpreter."""
+    between = closing + opening
+
+    def write(values: Sequence[str], out: list[str]) -> None:
+        if values:
+            out += (opening, between.join(escape_all(values)), closing)
+
+    return write

@@ -89,7 +89,7 @@ def issue(
         codes = make_codes(count)
         try:
             with store.read() as connection:
-                _ISSUE.run(connection, {**row, "codes": codes})
+                _ISSUE.run(connection, {**row, "codes": dialects.text_array(codes)})
         except exc.IntegrityError:
             pass  # a code is taken; the slower way sorts it out
         else:
@@ -108,7 +108,7 @@ def _add_free(
     added: list[str] = []
     for _ in range(_ATTEMPTS):
         drawn = make_codes(count - len(added))
-        codes = drawn if on_postgresql else json.dumps(drawn)
+        codes = dialects.text_array(drawn) if on_postgresql else json.dumps(drawn)
         added += connection.execute(_ADD_FREE[on_postgresql], {**row, "codes": codes}).scalars()
         if len(added) == count:
             return added

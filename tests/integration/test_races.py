@@ -39,10 +39,10 @@ def house(house: House) -> Iterator[House]:
 
 
 @pytest.fixture(params=["alone", "in a transaction"])
-def call(request: pytest.FixtureRequest, house: House, shop: Shop) -> Callable[..., Any]:
+def call(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """CreateVouchers: what it made, or its fault."""
 
-    def create(**texts: str) -> CreatedVouchers | VoucherFault:
+    def create(house: House, shop: Shop, **texts: str) -> CreatedVouchers | VoucherFault:
         asked = read_create_vouchers(texts)
 
         def within() -> CreatedVouchers:
@@ -75,7 +75,12 @@ def test_of_many_callers_one_creates_the_charge(house: House, shop: Shop, call: 
         name = f"Neu {turn}"
         found = at_once(
             lambda number, name=name: call(
-                ChargeId=name, CreateCharge="true", VoucherCount=str(number + 1), Amount=str(number + 1)
+                house,
+                shop,
+                ChargeId=name,
+                CreateCharge="true",
+                VoucherCount=str(number + 1),
+                Amount=str(number + 1),
             )
         )
         won = [answer for answer in found if isinstance(answer, CreatedVouchers)]
@@ -91,7 +96,11 @@ def test_of_many_callers_one_creates_the_charge(house: House, shop: Shop, call: 
 def test_many_callers_create_many_charges_with_the_same_terms(
     house: House, shop: Shop, call: Callable[..., Any]
 ) -> None:
-    at_once(lambda number: call(ChargeId=f"Neu {number}", CreateCharge="true", VoucherCount="2", Amount="7"))
+    at_once(
+        lambda number: call(
+            house, shop, ChargeId=f"Neu {number}", CreateCharge="true", VoucherCount="2", Amount="7"
+        )
+    )
     assert len(contents(house.store)["terms"]) == 1
     assert len(contents(house.store)["voucher"]) == 2 * THREADS
 
@@ -106,8 +115,10 @@ def test_counts_are_exact_though_codes_collide(house: House, shop: Shop, call: C
         with lock:
             return chance.sample(space, count)
 
-    object.__setattr__(house, "make_codes", make_codes)
-    found = at_once(lambda number: [call(ChargeId="TU"[number % 2], VoucherCount="5") for _ in range(4)])
+    tight = replace(house, make_codes=make_codes)
+    found = at_once(
+        lambda number: [call(tight, shop, ChargeId="TU"[number % 2], VoucherCount="5") for _ in range(4)]
+    )
     codes = {
         name: [code for made in found[which::2] for one in made for code in one.codes]
         for which, name in enumerate("TU")
@@ -126,7 +137,7 @@ def drain(
     number = most
     while True:
         said = {"SubShopValidity": subshop} if subshop else {}
-        found = call(ChargeId="Pool", Pool="true", VoucherCount=str(number), **said)
+        found = call(house, shop, ChargeId="Pool", Pool="true", VoucherCount=str(number), **said)
         if isinstance(found, CreatedVouchers):
             assert len(found.codes) == number
             drawn.append(found)
@@ -191,7 +202,7 @@ def test_draws_and_new_vouchers_of_one_charge_do_not_disturb_each_other(
     def work(number: int) -> list[CreatedVouchers]:
         if number % 2:
             return drain(house, shop, call, 2)
-        return [call(ChargeId="Pool", VoucherCount="3", Amount=str(turn + 1)) for turn in range(5)]
+        return [call(house, shop, ChargeId="Pool", VoucherCount="3", Amount=str(turn + 1)) for turn in range(5)]
 
     found = at_once(work, threads=8)
     codes = [code for made in chain.from_iterable(found) for code in made.codes]

@@ -1,3 +1,7 @@
+import static java.util.Arrays.asList;
+import static java.util.Collections.singletonList;
+import static java.util.Collections.singletonMap;
+
 import de.websale.createvouchers.ChargeData;
 import de.websale.createvouchers.CreateVouchersRequestData;
 import de.websale.createvouchers.CreateVouchersResponseData;
@@ -10,12 +14,10 @@ import de.websale.createvouchers.GetVoucherCodesRequestData;
 import de.websale.createvouchers.GetVoucherCodesResponseData;
 import de.websale.createvouchers.GetVoucherPoolInfoRequestData;
 import de.websale.createvouchers.VoucherData;
-import java.io.IOException;
 import java.math.BigDecimal;
 import java.net.URL;
 import java.rmi.RemoteException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Hashtable;
@@ -53,17 +55,15 @@ final class VoucherService {
     /** Creates vouchers once, however often it must ask: a new key for each order, the same one for its repeats. */
     CreateVouchersResponseData createSafely(CreateVouchersRequestData request, String key)
             throws RemoteException, InterruptedException {
-        stub._setProperty(HTTPConstants.REQUEST_HEADERS, new Hashtable<>(Map.of("Idempotency-Key", key)));
+        stub._setProperty(HTTPConstants.REQUEST_HEADERS, new Hashtable<>(singletonMap("Idempotency-Key", key)));
         try {
             for (int attempt = 1; ; attempt++) {
                 try {
                     return create(request);
                 } catch (AxisFault problem) {
-                    // An IOException before the answer; "(0)null" when it is lost, "(502)Bad Gateway" from a proxy.
-                    boolean noAnswer = problem.detail instanceof IOException
-                            || problem.getFaultCode().getLocalPart().equals("HTTP");
-                    boolean later = problem.getFaultString().startsWith("ES005");
-                    if (attempt == 5 || !(noAnswer || later)) {
+                    String text = problem.getFaultString();
+                    boolean noAnswer = !text.startsWith("ES");  // "(0)null", "(502)Bad Gateway", an IOException ...
+                    if (attempt == 5 || !(noAnswer || text.startsWith("ES005"))) {
                         throw problem;
                     }
                     Thread.sleep(attempt * 1000L);
@@ -166,6 +166,7 @@ final class Day {
         return found;
     }
 
+    // [create-1]
     private void createOne() throws Exception {
         first = service.create(order("Vorlage", 1));
         List<String> codes = codes(first);
@@ -182,7 +183,7 @@ final class Day {
     }
 
     private static List<String> codes(CreateVouchersResponseData answer) {
-        return Arrays.asList(answer.getVoucherNumbers());
+        return asList(answer.getVoucherNumbers());
     }
 
     private static void sameAsVorlage(CreateVouchersResponseData answer) {
@@ -195,6 +196,7 @@ final class Day {
         same(1, answer.getType2());
         same(-1, answer.getVATIndex());
     }
+    // [/create-1]
 
     private void createTwo() throws Exception {
         String key = UUID.randomUUID().toString();  // store it with the order, before the call
@@ -261,7 +263,7 @@ final class Day {
         poolBefore = service.poolCount("Pool-" + STACK);
         for (int number = 1; number <= 3; number++) {
             CreateVouchersResponseData answer = service.create(draw(1));
-            same(List.of(STACK + "-" + number), codes(answer));
+            same(singletonList(STACK + "-" + number), codes(answer));
             same(new BigDecimal("15.00"), answer.getAmount());
         }
         same("ES024 Ungenügende Zahl von Gutscheinen im Pool (1)", fault(() -> service.create(draw(1))));
@@ -273,6 +275,7 @@ final class Day {
         return request;
     }
 
+    // [paging]
     private void paging() throws Exception {
         List<String> codes = new ArrayList<>();
         List<Integer> sizes = new ArrayList<>();
@@ -289,11 +292,12 @@ final class Day {
             token = page.getNextPageToken();
         } while (!page.isLastPage());
 
-        same(List.of(1000, 1000, 500), sizes);
-        same(List.of(false, false, true), lastPages);
+        same(asList(1000, 1000, 500), sizes);
+        same(asList(false, false, true), lastPages);
         same("", token);
         same(2500, new HashSet<>(codes).size());
     }
+    // [/paging]
 
     private void poolInfo() throws Exception {
         same(3, poolBefore);

@@ -1,3 +1,7 @@
+import static java.util.Arrays.asList;
+import static java.util.Collections.singletonList;
+import static java.util.Collections.singletonMap;
+
 import de.websale.createvouchers.ChargeData;
 import de.websale.createvouchers.CreateVouchersRequestData;
 import de.websale.createvouchers.CreateVouchersResponseData;
@@ -51,19 +55,21 @@ final class VoucherService {
     /** Creates vouchers once, however often it must ask: a new key for each order, the same one for its repeats. */
     CreateVouchersResponseData createSafely(CreateVouchersRequestData request, String key) throws InterruptedException {
         Map<String, Object> context = ((BindingProvider) port).getRequestContext();
-        context.put(MessageContext.HTTP_REQUEST_HEADERS, Map.of("Idempotency-Key", List.of(key)));
+        context.put(MessageContext.HTTP_REQUEST_HEADERS, singletonMap("Idempotency-Key", singletonList(key)));
         try {
             for (int attempt = 1; ; attempt++) {
                 try {
                     return create(request);
-                } catch (WebServiceException problem) {
-                    boolean later = !(problem instanceof SOAPFaultException fault)  // no answer
-                            || fault.getFault().getFaultString().startsWith("ES005");
-                    if (attempt == 5 || !later) {
-                        throw problem;
+                } catch (SOAPFaultException refusal) {
+                    if (attempt == 5 || !refusal.getFault().getFaultString().startsWith("ES005")) {
+                        throw refusal;
                     }
-                    Thread.sleep(attempt * 1000L);
+                } catch (WebServiceException noAnswer) {
+                    if (attempt == 5) {
+                        throw noAnswer;
+                    }
                 }
+                Thread.sleep(attempt * 1000L);
             }
         } finally {
             context.remove(MessageContext.HTTP_REQUEST_HEADERS);
@@ -156,6 +162,7 @@ final class Day {
         return found;
     }
 
+    // [create-1]
     private void createOne() {
         first = service.create(order("Vorlage", 1));
         List<String> codes = codes(first);
@@ -185,6 +192,7 @@ final class Day {
         same(1, answer.getType2());
         same(-1, answer.getVATIndex());
     }
+    // [/create-1]
 
     private void createTwo() throws InterruptedException {
         String key = UUID.randomUUID().toString();  // store it with the order, before the call
@@ -251,7 +259,7 @@ final class Day {
         poolBefore = service.poolCount("Pool-" + STACK);
         for (int number = 1; number <= 3; number++) {
             CreateVouchersResponseData answer = service.create(draw(1));
-            same(List.of(STACK + "-" + number), codes(answer));
+            same(singletonList(STACK + "-" + number), codes(answer));
             same(new BigDecimal("15.00"), answer.getAmount());
         }
         same("ES024 Ungenügende Zahl von Gutscheinen im Pool (1)", fault(() -> service.create(draw(1))));
@@ -263,6 +271,7 @@ final class Day {
         return request;
     }
 
+    // [paging]
     private void paging() {
         List<String> codes = new ArrayList<>();
         List<Integer> sizes = new ArrayList<>();
@@ -279,11 +288,12 @@ final class Day {
             token = page.getNextPageToken();
         } while (!page.isLastPage());
 
-        same(List.of(1000, 1000, 500), sizes);
-        same(List.of(false, false, true), lastPages);
+        same(asList(1000, 1000, 500), sizes);
+        same(asList(false, false, true), lastPages);
         same("", token);
         same(2500, new HashSet<>(codes).size());
     }
+    // [/paging]
 
     private void poolInfo() {
         same(3, poolBefore);

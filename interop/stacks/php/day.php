@@ -45,27 +45,27 @@ final class VoucherService
     {
         return $this->call('CreateVouchers', $fields, $key);
     }
-    // [/first-call]
+}
+// [/first-call]
 
-    // [retry]
-    /** Creates vouchers once, however often it must ask: a new key for each order, the same one for its repeats. */
-    public function createSafely(array $fields, string $key): stdClass
-    {
-        for ($attempt = 1; ; $attempt++) {
-            try {
-                return $this->create($fields, $key);
-            } catch (SoapFault $fault) {
-                $noAnswer = $fault->faultcode === 'HTTP';
-                $later = str_starts_with($fault->faultstring, 'ES005');
-                if ($attempt === 5 || !($noAnswer || $later)) {
-                    throw $fault;
-                }
-                sleep($attempt);
+// [retry]
+/** Creates vouchers once, however often it must ask: a new key for each order, the same one for its repeats. */
+function createSafely(VoucherService $service, array $fields, string $key): stdClass
+{
+    for ($attempt = 1; ; $attempt++) {
+        try {
+            return $service->create($fields, $key);
+        } catch (SoapFault $fault) {
+            $noAnswer = $fault->faultcode === 'HTTP';
+            $later = str_starts_with($fault->faultstring, 'ES005');
+            if ($attempt === 5 || !($noAnswer || $later)) {
+                throw $fault;
             }
+            sleep($attempt);
         }
     }
-    // [/retry]
 }
+// [/retry]
 
 final class Day
 {
@@ -121,6 +121,7 @@ final class Day
         return array_column($list->ChargeData ?? [], null, 'ChargeId');  // no charge, no property
     }
 
+    // [create-1]
     private function createOne(): void
     {
         $answer = $this->service->create(['ChargeId' => 'Vorlage', 'VoucherCount' => 1]);
@@ -142,15 +143,16 @@ final class Day
         same(1, $answer->Type2);
         same(-1, $answer->VATIndex);
     }
+    // [/create-1]
 
     private function createTwo(): void
     {
         $key = bin2hex(random_bytes(16));  // store it with the order, before the call
         $order = ['ChargeId' => 'Vorlage', 'VoucherCount' => 2];
-        $codes = $this->service->createSafely($order, $key)->VoucherNumbers->VoucherNumber;
+        $codes = createSafely($this->service, $order, $key)->VoucherNumbers->VoucherNumber;
         same(2, count(array_unique($codes)));
 
-        $repeated = $this->service->createSafely($order, $key)->VoucherNumbers->VoucherNumber;
+        $repeated = createSafely($this->service, $order, $key)->VoucherNumbers->VoucherNumber;
         same($codes, $repeated);  // no new vouchers: the answer of the first call again
     }
 
@@ -226,6 +228,7 @@ final class Day
         return $this->service->call('GetVoucherPoolInfo', ['ChargeId' => "Pool-$this->stack"])->VoucherCount;
     }
 
+    // [paging]
     private function paging(): void
     {
         $codes = $sizes = $lastPages = [];
@@ -244,6 +247,7 @@ final class Day
         same('', $token);
         same(2500, count(array_unique($codes)));
     }
+    // [/paging]
 
     private function poolInfo(): void
     {
