@@ -28,6 +28,7 @@ WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 Change = tuple[str, str]  # a regular expression, and what its first match becomes
 
 _CODE = "<VoucherNumber>([^<]*)</VoucherNumber>"
+_MADE_UP = "<VoucherNumber>X</VoucherNumber>"
 _TWO = f"^((?:(?!VoucherNumber>).)*<VoucherNumbers>){_CODE}{_CODE}(</VoucherNumbers>)"
 _THOUSAND = f"^((?:(?!VoucherNumber>).)*<VoucherNumbers>)({_CODE})((?:{_CODE}){{998}}){_CODE}"
 
@@ -92,7 +93,7 @@ SPOILS: dict[str, list[Change | None]] = {
     "create-1000": [
         (_THOUSAND, r"\1\2\4\2"),
         (_THOUSAND, r"\1\2\4"),
-        (_THOUSAND, r"\1\2\4<VoucherNumber>\6</VoucherNumber><VoucherNumber>X</VoucherNumber>"),
+        (_THOUSAND, rf"\1\2\4<VoucherNumber>\6</VoucherNumber>{_MADE_UP}"),
     ],
     "override": [
         _in_override("<Amount>25.50<", "<Amount>25.49<"),
@@ -120,7 +121,6 @@ SPOILS: dict[str, list[Change | None]] = {
         ("<VoucherData>.*?</VoucherData>(.*<LastPage>true)", r"\1"),
         ("<LastPage>false<", "<LastPage>true<"),
         ("<NextPageToken></NextPageToken>", "<NextPageToken>x</NextPageToken>"),
-        ("<NextPageToken/>", "<NextPageToken>x</NextPageToken>"),
     ],
     "pool-info": [
         *_LATER,
@@ -145,8 +145,8 @@ SPOILS: dict[str, list[Change | None]] = {
         *_LATER,
         None,
         _in_template("(<Type2>1</Type2>)", r"\g<2><ValidFrom>2026-01-01</ValidFrom>"),
-        _in_template("(<VATIndex>-1</VATIndex>)", r"\g<2><CustomerFilter></CustomerFilter>"),
-        _in_template("<Amount>", "<MsgID></MsgID><Amount>"),
+        _in_template("(<VATIndex>-1</VATIndex>)", r"\g<2><CustomerFilter>&lt;n&gt;1&lt;/n&gt;</CustomerFilter>"),
+        _in_template("<Amount>", "<MsgID>1</MsgID><Amount>"),
     ],
     "ES002": _in_fault("ES002"),
     "ES009": _in_fault("ES009"),
@@ -186,23 +186,22 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="STACK", choices=every, help=", ".join(every))
     names = parser.parse_args().only or every
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    console = Console(highlight=False)
-    blind = 0
+    console = Console(highlight=False, soft_wrap=True)
+    found = 0
     for number, changes in enumerate(ROUNDS):
         os.environ[VARIABLE] = str(number)
         with running_service(names) as service:
             for outcome in runner.run(names, service, len(os.sched_getaffinity(0))):
-                passed = [check for check in CHECKS if check in changes and check in outcome.verdict.passed]
-                steps = [hole for hole in outcome.verdict.holes if hole.where not in CHECKS]
-                for check in passed:
-                    console.print(
-                        f"round {number}: {outcome.stack}: {check} does not see: {changes[check]}", markup=False
-                    )
-                for step in steps:
-                    console.print(f"round {number}: {outcome.stack}: {step.where}: {step.why}", markup=False)
-                blind += len(passed) + len(steps)
-        console.print(f"round {number} of {len(ROUNDS)}: {len(changes)} checks spoiled, {blind} blind so far")
-    return 1 if blind else 0
+                blind = [check for check in CHECKS if check in changes and check in outcome.verdict.passed]
+                findings = [f"{check} does not see: {changes[check]}" for check in blind]
+                # A program may end with a code of its own when a check failed; anything else is in the way.
+                broken = [hole for hole in outcome.verdict.holes if hole.where not in (*CHECKS, "run")]
+                findings += [f"{hole.where}: {hole.why}" for hole in broken]
+                for finding in findings:
+                    console.print(f"round {number}: {outcome.stack}: {finding}", markup=False)
+                found += len(findings)
+        console.print(f"round {number} of {len(ROUNDS)}: {len(changes)} checks spoiled, {found} findings so far")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ int main()
 {
     std::signal(SIGPIPE, SIG_IGN);
     createvouchersService server(SOAP_C_UTFSTRING | SOAP_IO_KEEPALIVE);
-    server.soap->recv_timeout = server.soap->send_timeout = 1; // second
+    server.soap->recv_timeout = server.soap->send_timeout = 3; // seconds
     if (!soap_valid_socket(server.bind("127.0.0.1", 0, 100))) {
         server.soap_print_fault(stderr);
         return 1;

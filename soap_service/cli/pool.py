@@ -29,9 +29,7 @@ def import_(
     charge: ChargeArgument,
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE", exists=True, dir_okay=False, allow_dash=True, help="The file, or - for stdin."
-        ),
+        typer.Argument(metavar="FILE", help="The file, or - for stdin."),
     ],
     fields: SetOption = None,
     delimiter: Annotated[
@@ -62,6 +60,8 @@ def import_(
     options = Options(
         FileFormat(_delimiter(delimiter), encoding, header, ignore_unknown), read_fields(fields), skip_bad, dry_run
     )
+    if str(file) != "-" and (file.is_dir() or not file.exists()):
+        raise UsageError(f"{file}: expected a file, or - for stdin")
     output = Output(as_json)
     with open_shop(shop) as (house, found), ExitStack() as files:
         refusals = _Refusals(files.enter_context(_create(report)) if report else None)

@@ -20,9 +20,6 @@ from soap_service.store import charges, pools, terms, vouchers
 from soap_service.store.charges import Charge
 from soap_service.store.pools import Lane
 
-# How often a draw looks again when others were faster, before it says that the pool has not enough.
-_DRAWS = 50
-
 
 @dataclass(frozen=True, slots=True)
 class CreatedVouchers:
@@ -33,22 +30,27 @@ class CreatedVouchers:
 
 
 def create_vouchers(
-    house: House, shop: Shop, request: CreateVouchers, transaction: Connection | None = None
+    house: House,
+    shop: Shop,
+    request: CreateVouchers,
+    transaction: Connection | None = None,
+    charge: Charge | None = None,
 ) -> CreatedVouchers:
     """Make the vouchers asked for: all of them or, on any fault, none, no charge and no drawn code.
 
-    Inside `transaction` when one is given, which its owner then commits. Raises, in this order, ES021 and
+    Inside `transaction` when one is given, which its owner then commits. `charge`: the one the request names,
+    when it has been looked up already. Raises, in this order, ES021 and
     ES017 for values, ES023 for flags that exclude each other, then ES018, ES019, ES020, ES022, ES024 and
     ES009 for what the store says (contract, sections 2 and 3).
     """
     request = _check(request, shop)
     now = house.clock()
     if request.pool:
-        return _draw(house, shop, request, now, transaction)
+        return _draw(house, shop, request, now, transaction, charge)
     if request.create_charge and not request.registration:
         return _create_with_charge(house, shop, request, now, transaction)
     with _reading(house, transaction) as connection:
-        charge, template_id = _charge_to_inherit_from(connection, shop, request)
+        charge, template_id = _charge_to_inherit_from(connection, shop, request, charge)
         template = terms.load(house.store, connection, shop.shop_id, [template_id])[template_id]
         resolved = resolve(request.explicit, template, currency=shop.currency, today=shop.today(now))
         terms_id = terms.keep(house.store, connection, shop.shop_id, resolved)
@@ -82,14 +84,16 @@ def _reading(house: House, transaction: Connection | None) -> AbstractContextMan
     return house.store.read() if transaction is None else nullcontext(transaction)
 
 
-def _charge_to_inherit_from(connection: Connection, shop: Shop, request: CreateVouchers) -> tuple[Charge, int]:
+def _charge_to_inherit_from(
+    connection: Connection, shop: Shop, request: CreateVouchers, charge: Charge | None
+) -> tuple[Charge, int]:
     """The charge that gets the vouchers, and the id of its template's terms."""
     if request.registration:
         charge = charges.find_registration_voucher(connection, shop.shop_id, request.registration_subshop or "")
         if charge is None or not charge.has_template or charge.terms_id is None:
             raise VoucherFault(FaultCode.NO_REGISTRATION_VOUCHER)
         return charge, charge.terms_id
-    charge = charges.find(connection, shop.shop_id, request.charge_name or "")
+    charge = charge or charges.find(connection, shop.shop_id, request.charge_name or "")
     if charge is None:
         raise VoucherFault(FaultCode.CHARGE_UNKNOWN)
     if not charge.has_template or charge.terms_id is None:
@@ -133,31 +137,54 @@ def _create_with_charge(
 
 
 def _draw(
-    house: House, shop: Shop, request: CreateVouchers, now: datetime, transaction: Connection | None
+    house: House,
+    shop: Shop,
+    request: CreateVouchers,
+    now: datetime,
+    transaction: Connection | None,
+    charge: Charge | None,
+) -> CreatedVouchers:
+    """Take codes from the stock: first without a lock; when others were faster, once more with the lanes locked,
+    so that ES024 is never said while there is enough, however many draw at once."""
+    try:
+        return _take(house, shop, request, now, transaction, charge)
+    except pools.StockMoved:
+        pass
+    with house.store.joined(transaction) as connection:
+        try:
+            return _take(house, shop, request, now, connection, charge, lock=True)
+        except pools.StockMoved:  # codes of these lanes are vouchers already: there is less than it seemed
+            raise VoucherFault(FaultCode.POOL_EXHAUSTED, count=request.voucher_count) from None
+
+
+def _take(
+    house: House,
+    shop: Shop,
+    request: CreateVouchers,
+    now: datetime,
+    transaction: Connection | None,
+    charge: Charge | None,
+    *,
+    lock: bool = False,
 ) -> CreatedVouchers:
     count = request.voucher_count
-    for _ in range(_DRAWS):
-        with _reading(house, transaction) as connection:
-            charge = charges.find(connection, shop.shop_id, request.charge_name or "")
-            if charge is None:
-                raise VoucherFault(FaultCode.CHARGE_UNKNOWN)
-            lanes = pools.lanes(connection, shop.shop_id, charge.charge_id)
-            known = terms.load(house.store, connection, shop.shop_id, {lane.terms_id for lane in lanes})
-            stock = _first_sufficient(_allowed(lanes, known, request.subshop_validity), count)
-            if not stock:
-                break
-            resolved = resolve(
-                request.explicit, known[stock[0].terms_id], currency=shop.currency, today=shop.today(now)
-            )
-            terms_id = terms.keep(house.store, connection, shop.shop_id, resolved)
-        try:
-            codes = pools.draw(
-                house.store, transaction, shop.shop_id, charge.charge_id, terms_id, _shares(stock, count), now
-            )
-        except pools.StockMoved:
-            continue
-        return CreatedVouchers(resolved, codes)
-    raise VoucherFault(FaultCode.POOL_EXHAUSTED, count=count)
+    with _reading(house, transaction) as connection:
+        charge = charge or charges.find(connection, shop.shop_id, request.charge_name or "")
+        if charge is None:
+            raise VoucherFault(FaultCode.CHARGE_UNKNOWN)
+        lanes = pools.lanes(connection, shop.shop_id, charge.charge_id, lock=lock)
+        known = terms.load(house.store, connection, shop.shop_id, {lane.terms_id for lane in lanes})
+        stock = _first_sufficient(_allowed(lanes, known, request.subshop_validity), count)
+        if not stock:
+            raise VoucherFault(FaultCode.POOL_EXHAUSTED, count=count)
+        resolved = resolve(
+            request.explicit, known[stock[0].terms_id], currency=shop.currency, today=shop.today(now)
+        )
+        terms_id = terms.keep(house.store, connection, shop.shop_id, resolved)
+    codes = pools.draw(
+        house.store, transaction, shop.shop_id, charge.charge_id, terms_id, _shares(stock, count), now
+    )
+    return CreatedVouchers(resolved, codes)
 
 
 def _allowed(lanes: Iterable[Lane], known: dict[int, Terms], subshop: str | None) -> list[Lane]:

@@ -8,7 +8,7 @@ database in portions (store/pool_import.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import BinaryIO
@@ -114,7 +114,7 @@ def import_pool(
     charge, template, in_stock = _look(house, shop, charge_name)
     common = inherit(check_explicit(read_explicit(options.common, FIELDS), shop), template, shop.currency)
     file = PoolFile(source, options.form)
-    sorter = _Sorter(shop, common, file.columns, shop.today(now))
+    sorter = _Sorter(shop, common, file.columns)
     with staging(house.store, shop.shop_id, charge.charge_id) as stage:
         lines = _stage(stage, file, sorter, progress)
         for _ in range(_ATTEMPTS):
@@ -205,11 +205,10 @@ def _flush(stage: Staging, good: list[tuple[int, int, str]], bad: list[tuple[int
 class _Sorter:
     """Finds the lane of a line by the texts of its terms; files repeat them, so what was read is remembered."""
 
-    def __init__(self, shop: Shop, common: Terms, columns: tuple[str, ...], today: date) -> None:
+    def __init__(self, shop: Shop, common: Terms, columns: tuple[str, ...]) -> None:
         self._shop = shop
         self._common = common
         self._columns = columns
-        self._today = today
         self._known: dict[tuple[str, ...], int | str] = {}
         self._numbers: dict[Terms, int] = {}
         self.lanes: list[Terms] = []
@@ -229,7 +228,7 @@ class _Sorter:
         try:
             explicit = check_explicit(read_explicit(said, FIELDS), self._shop)
             found = inherit(explicit, self._common, self._shop.currency)
-            resolve({}, found, currency=self._shop.currency, today=self._today)  # could it be a voucher?
+            resolve({}, _on_any_day(found), currency=self._shop.currency, today=date.min)  # fit for a voucher?
         except VoucherFault as fault:
             return explain(fault)
         number = self._numbers.get(found)
@@ -242,6 +241,13 @@ class _Sorter:
             number = self._numbers[found] = len(self.lanes)
             self.lanes.append(found)
         return number
+
+
+def _on_any_day(found: Terms) -> Terms:
+    # A date beside a number of days fits or not on the day of the draw, which is not today.
+    if (found.valid_from_days is None) == (found.valid_until_days is None):
+        return found
+    return replace(found, valid_from_days=None, valid_until_days=None)
 
 
 def explain(fault: VoucherFault) -> str:

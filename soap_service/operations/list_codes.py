@@ -11,6 +11,7 @@ from soap_service.domain.shops import Shop
 from soap_service.domain.terms import Terms
 from soap_service.operations.house import House
 from soap_service.store import charges, shops, terms, vouchers
+from soap_service.store.charges import Charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,14 @@ class CodesPage:
     next_token: str | None
 
 
-def list_codes(house: House, shop: Shop, request: ListCodes) -> CodesPage:
-    """One page of issued vouchers.
+def list_codes(house: House, shop: Shop, request: ListCodes, charge: Charge | None = None) -> CodesPage:
+    """One page of issued vouchers. `charge`: the one named, when it has been looked up already.
 
     Raises ES021 for the PageSize, ES028 for an unknown charge, ES027 and ES030 for the token.
     """
     size = check_page_size(request.page_size)
     with house.store.read() as connection:
-        charge = charges.find(connection, shop.shop_id, request.charge_name)
+        charge = charge or charges.find(connection, shop.shop_id, request.charge_name)
         if charge is None:
             raise VoucherFault(FaultCode.LISTED_CHARGE_UNKNOWN)
         tokens = PageTokens(shops.signing_keys(connection), shop.shop_id, charge.charge_id)

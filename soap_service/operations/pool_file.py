@@ -89,7 +89,8 @@ class PoolFile:
             raise UnreadableFile(f"line {self._feed.line}: {bad}") from None
         if first is None:
             raise UnreadableFile(f"the file is empty: expected a header with {NUMBER}, or one number a line")
-        if self._form.header is False or (self._form.header is None and self._is_lone_number(first)):
+        expected = True if self._form.delimiter else self._form.header  # who names a delimiter has columns
+        if self._form.header is False or (expected is None and self._is_lone_number(first)):
             self._first = first
             return
         self.has_header = True
@@ -99,11 +100,8 @@ class PoolFile:
         self._wanted = [index for index, name in enumerate(names) if name in BY_WIRE]
         self.columns = tuple(names[index] for index in self._wanted)
 
-    def _delimiters(self) -> tuple[str, ...]:
-        return (self._form.delimiter,) if self._form.delimiter else DELIMITERS
-
     def _is_lone_number(self, first: str) -> bool:
-        if any(delimiter in first for delimiter in self._delimiters()):
+        if any(delimiter in first for delimiter in DELIMITERS):
             return False
         text = _unquoted(first)
         if text != NUMBER and text.casefold() in _HEADER_LIKE:
@@ -115,7 +113,7 @@ class PoolFile:
 
     def _header(self, first: str) -> tuple[str, list[str]]:
         found: list[tuple[str, list[str]]] = []
-        for delimiter in self._delimiters():
+        for delimiter in (self._form.delimiter,) if self._form.delimiter else DELIMITERS:
             try:
                 names = next(csv.reader([first], delimiter=delimiter, strict=True, skipinitialspace=True))
             except csv.Error:

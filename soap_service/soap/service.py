@@ -9,7 +9,7 @@ from soap_service.domain import requests
 from soap_service.domain.faults import VoucherFault
 from soap_service.domain.shops import Shop
 from soap_service.domain.terms import Terms, to_wire
-from soap_service.operations.authenticate import authenticate
+from soap_service.operations.authenticate import enter
 from soap_service.operations.charge_info import charge_info
 from soap_service.operations.create_vouchers import CreatedVouchers, create_vouchers
 from soap_service.operations.house import House, unavailable
@@ -24,6 +24,7 @@ from soap_service.soap.envelope import SoapFault
 from soap_service.soap.protocol import VoucherSoap
 from soap_service.soap.reader import Texts
 from soap_service.soap.writer import Xml
+from soap_service.store.charges import Charge
 
 _FILTERS = ("CustomerFilter", "CatProdFilter")
 Answer = dict[str, Any]
@@ -42,22 +43,22 @@ class VoucherService(Service):
 
     @_operation(messages.CreateVouchersRequestData, messages.CreateVouchersResponseData)
     def CreateVouchers(ctx: Any, request: Texts) -> Answer | Xml:
-        door, shop = _enter(ctx, request)
+        door, shop, charge = _enter(ctx, request)
         call = ctx.udc
         if call.idempotency_key is None:
             asked = requests.read_create_vouchers(request)
-            return door.created(request, create_vouchers(door.house, shop, asked))
+            return door.created(request, create_vouchers(door.house, shop, asked, charge=charge))
 
         def work(transaction: Any) -> bytes:
             asked = requests.read_create_vouchers(request)
-            answer = door.created(request, create_vouchers(door.house, shop, asked, transaction))
+            answer = door.created(request, create_vouchers(door.house, shop, asked, transaction, charge))
             return door.writers.content(messages.CreateVouchersResponseData, answer).encode()
 
         return Xml(answer_once(door.house, shop, call.idempotency_key, call.body, work).decode())
 
     @_operation(messages.GetVoucherChargesRequestData, messages.GetVoucherChargesResponseData)
     def GetVoucherCharges(ctx: Any, request: Texts) -> Answer:
-        door, shop = _enter(ctx, request)
+        door, shop, _ = _enter(ctx, request)
         charges = list_charges(door.house, shop, requests.read_list_charges(request))
         listed = [
             {
@@ -71,8 +72,8 @@ class VoucherService(Service):
 
     @_operation(messages.GetVoucherCodesRequestData, messages.GetVoucherCodesResponseData)
     def GetVoucherCodes(ctx: Any, request: Texts) -> Answer:
-        door, shop = _enter(ctx, request)
-        page = list_codes(door.house, shop, requests.read_list_codes(request))
+        door, shop, charge = _enter(ctx, request)
+        page = list_codes(door.house, shop, requests.read_list_codes(request), charge)
         return {
             "MsgID": _msg_id(request),
             "VoucherList": pages.voucher_list(door.writers, page.vouchers, page.terms, door.texts_of),
@@ -82,14 +83,14 @@ class VoucherService(Service):
 
     @_operation(messages.GetVoucherPoolInfoRequestData, messages.GetVoucherPoolInfoResponseData)
     def GetVoucherPoolInfo(ctx: Any, request: Texts) -> Answer:
-        door, shop = _enter(ctx, request)
-        count = pool_info(door.house, shop, requests.read_pool_info(request))
+        door, shop, charge = _enter(ctx, request)
+        count = pool_info(door.house, shop, requests.read_pool_info(request), charge)
         return {"MsgID": _msg_id(request), "VoucherCount": str(count)}
 
     @_operation(messages.GetVoucherChargeInfoRequestData, messages.GetVoucherChargeInfoResponseData)
     def GetVoucherChargeInfo(ctx: Any, request: Texts) -> Answer:
-        door, shop = _enter(ctx, request)
-        facts = charge_info(door.house, shop, requests.read_charge_info(request))
+        door, shop, charge = _enter(ctx, request)
+        facts = charge_info(door.house, shop, requests.read_charge_info(request), charge)
         return {
             "MsgID": _msg_id(request),
             "VoucherCount": str(facts.voucher_count),
@@ -144,12 +145,13 @@ class VoucherApplication(Application):
         }
 
 
-def _enter(ctx: Any, request: Texts) -> tuple[VoucherApplication, Shop]:
+def _enter(ctx: Any, request: Texts) -> tuple[VoucherApplication, Shop, Charge | None]:
     ctx.udc.shop = request.get("ShopID")
-    shop = authenticate(ctx.app.house, request.get("ShopID"), request.get("Password"))
+    charge_name = request.get("ChargeId") or None
+    shop, charge = enter(ctx.app.house, request.get("ShopID"), request.get("Password"), charge_name)
     if request.undecodable is not None:
         raise request.undecodable
-    return ctx.app, shop
+    return ctx.app, shop, charge
 
 
 def _msg_id(request: Texts) -> str | None:

@@ -31,7 +31,7 @@ class Charge:
     deleted_at: datetime | None
 
 
-_SELECT = select(
+COLUMNS = (
     charge.c.charge_id,
     charge.c.name,
     charge.c.description,
@@ -41,6 +41,7 @@ _SELECT = select(
     charge.c.created_at,
     charge.c.deleted_at,
 )
+_SELECT = select(*COLUMNS)
 _LIVE = _SELECT.where(charge.c.shop_id == bindparam("shop_id"), charge.c.deleted_at.is_(None))
 _BY_NAME = Prepared(_LIVE.where(charge.c.name == bindparam("name")))
 _BY_SUBSHOP = Prepared(_LIVE.where(charge.c.subscribe_subshop == bindparam("subshop")))

@@ -33,7 +33,7 @@ class StockMoved(Exception):
     """Another draw was faster; look at the lanes again."""
 
 
-_LANES = Prepared(
+_LANES_STATEMENT = (
     select(
         pool_lane.c.lane_id,
         pool_lane.c.terms_id,
@@ -47,11 +47,17 @@ _LANES = Prepared(
     )
     .order_by(pool_lane.c.lane_id)
 )
+_LANES = Prepared(_LANES_STATEMENT)
+_LOCK_LANES = _LANES_STATEMENT.with_for_update()
 
 
-def lanes(connection: Connection, shop_id: int, charge_id: int) -> list[Lane]:
-    """The lanes of a charge that hold stock, oldest import first."""
-    rows = _LANES.rows(connection, {"shop_id": shop_id, "charge_id": charge_id})
+def lanes(connection: Connection, shop_id: int, charge_id: int, *, lock: bool = False) -> list[Lane]:
+    """The lanes of a charge that hold stock, oldest import first.
+
+    `lock`: nobody else can draw from them before the transaction ends (on SQLite it is the only writer).
+    """
+    charge = {"shop_id": shop_id, "charge_id": charge_id}
+    rows = connection.execute(_LOCK_LANES, charge) if lock else _LANES.rows(connection, charge)
     return [lane for row in rows if (lane := Lane(*row)).available > 0]
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from soap_service.domain.shops import Shop
-from soap_service.store import dialects
+from soap_service.store import charges, dialects
+from soap_service.store.charges import Charge
 from soap_service.store.prepared import Prepared
-from soap_service.store.tables import shop, signing_key
+from soap_service.store.tables import charge, shop, signing_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,20 @@ _COLUMNS = (
 )
 _SELECT = select(*_COLUMNS)
 _BY_NAME = Prepared(_SELECT.where(shop.c.name == bindparam("name")))
+_WITH_CHARGE = Prepared(
+    select(*_COLUMNS, *charges.COLUMNS)
+    .select_from(
+        shop.outerjoin(
+            charge,
+            and_(
+                charge.c.shop_id == shop.c.shop_id,
+                charge.c.name == bindparam("charge"),
+                charge.c.deleted_at.is_(None),
+            ),
+        )
+    )
+    .where(shop.c.name == bindparam("name"))
+)
 _KEYS = Prepared(select(signing_key.c.secret).order_by(signing_key.c.key_id))
 
 
@@ -44,6 +59,17 @@ def find(connection: Connection, name: str) -> ShopRecord | None:
     """The shop with this ShopID, enabled or not."""
     row = _BY_NAME.first(connection, {"name": name})
     return _record(row) if row else None
+
+
+def find_with_charge(
+    connection: Connection, name: str, charge_name: str
+) -> tuple[ShopRecord | None, Charge | None]:
+    """The shop with this ShopID and its charge with this ChargeId, in one round trip."""
+    row = _WITH_CHARGE.first(connection, {"name": name, "charge": charge_name})
+    if row is None:
+        return None, None
+    own, of_charge = row[: len(_COLUMNS)], row[len(_COLUMNS) :]
+    return _record(own), Charge(*of_charge) if of_charge[0] is not None else None
 
 
 def list_all(connection: Connection) -> list[ShopRecord]:

@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, update
 
 from soap_service.domain.faults import VoucherFault
 from soap_service.domain.requests import ChargeInfo, ListCodes, PoolInfo, read_create_vouchers
@@ -22,6 +22,8 @@ from soap_service.operations.create_vouchers import CreatedVouchers, create_vouc
 from soap_service.operations.house import House
 from soap_service.operations.list_codes import list_codes
 from soap_service.operations.pool_info import pool_info
+from soap_service.store import pools
+from soap_service.store.pools import Lane
 from soap_service.store.tables import pool_code, pool_lane
 from tests.support.books import assert_books_balance
 from tests.support.checks import outcome, refused, unchanged
@@ -248,6 +250,32 @@ def test_stock_that_became_a_voucher_otherwise_is_stepped_over(house: House, sho
         draw(house, shop, "Pool", 2, inside=inside)
     assert draw(house, shop, "Pool", 1, inside=inside).codes == ["A4"]
     assert set(issued(house, shop, "T")) == {"A2"}
+
+
+def test_a_draw_that_others_beat_gets_its_codes_nevertheless(
+    house: House, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever somebody looks at the stock, somebody else takes the first of it, as long as that is possible."""
+    add_charge(house, shop, "Pool")
+    for code in ("A1", "A2", "A3", "A4"):
+        add_pool(house, shop, "Pool", [code], ANYWHERE)
+    look = pools.lanes
+    others: list[str] = []
+
+    def beaten(connection: Connection, shop_id: int, charge_id: int, *, lock: bool = False) -> list[Lane]:
+        found = look(connection, shop_id, charge_id, lock=lock)
+        if not lock:
+            with monkeypatch.context() as patch:
+                patch.setattr(pools, "lanes", look)
+                others.extend(draw(house, shop, "Pool", 1).codes)
+        return found
+
+    monkeypatch.setattr(pools, "lanes", beaten)
+    assert sorted(draw(house, shop, "Pool", 2).codes) == ["A2", "A3"]
+    assert others == ["A1"]
+    with refused("ES024"):
+        draw(house, shop, "Pool", 1)
+    assert others == ["A1", "A4"]
 
 
 def test_pools_of_other_charges_and_shops_are_not_touched(house: House, shop: Shop) -> None:

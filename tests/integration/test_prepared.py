@@ -20,6 +20,7 @@ _READS = [
 ]
 _PARAMETERS = {
     "name": "TestCharge",
+    "charge": "TestCharge",
     "subshop": "B2c",
     "after": "",
     "size": 3,
@@ -43,7 +44,7 @@ def test_every_prepared_read_returns_the_rows_of_plain_execution(
     label: str, statement: Prepared, house: House, filled: dict[str, object]
 ) -> None:
     wanted = {name: filled[name] for name in statement.statement.compile().params if name in filled}
-    if label == "shops._BY_NAME":
+    if label in ("shops._BY_NAME", "shops._WITH_CHARGE"):
         wanted["name"] = "TestShop"
     with house.store.read() as connection:
         plain = [tuple(row) for row in connection.execute(statement.statement, wanted)]

@@ -159,7 +159,7 @@ def test_a_pool_is_emptied_to_its_exact_end(
     codes = [f"{number:03}" for number in range(120)]
     for lane in range(lanes):
         add_pool(house, shop, "Pool", codes[lane::lanes], ANYWHERE)
-    found = at_once(lambda number: drain(house, shop, call, 1 + number % 3))
+    found = at_once(lambda number: drain(house, shop, call, 1 + number % 3), threads=8)
     drawn = [code for made in chain.from_iterable(found) for code in made.codes]
     assert sorted(drawn) == codes
     assert codes_in(house, shop, "Pool") == codes

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice, repeat
 
 import pytest
+from sqlalchemy import text
 
 from soap_service.domain.codes import CodeMaker, CodeSpaceExhausted
 from soap_service.domain.shops import Shop
@@ -305,6 +306,9 @@ def test_pages_are_in_the_order_of_bytes(house: House, shop: Shop, charge: Charg
     issue(house, other, shop, ["A", "aa", "Z"])
     issue(house, charge, shop, reversed(BYTEWISE))
     with house.store.read() as connection:
+        if house.store.is_postgresql:  # by its indexes a small table comes in order even when nobody asks for it
+            connection.execute(text("SET enable_indexscan = off"))
+            connection.execute(text("SET enable_bitmapscan = off"))
 
         def page(after: str, size: int) -> list[str]:
             return [code for code, _ in vouchers.page(connection, shop.shop_id, charge.charge_id, after, size)]

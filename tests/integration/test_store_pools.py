@@ -239,19 +239,19 @@ def test_a_failed_draw_inside_a_transaction_leaves_the_rest_of_it(
     house: House, shop: Shop, charge: Charge
 ) -> None:
     add_pool(house, shop, "Pool", ["1", "2"], STOCK)
-    (lane,) = lanes_of(house, shop, charge)
+    add_pool(house, shop, "Pool", ["3"], STOCK)
+    first, second = lanes_of(house, shop, charge)
     with house.store.write() as transaction:
         assert charges.add(transaction, shop.shop_id, "Beside", house.clock()) is not None
 
-        def take(count: int) -> list[str]:
+        def take(*takes: tuple[Lane, int]) -> list[str]:
             now, terms_id = house.clock(), charge.terms_id or 0
-            return pools.draw(
-                house.store, transaction, shop.shop_id, charge.charge_id, terms_id, [(lane, count)], now
-            )
+            return pools.draw(house.store, transaction, shop.shop_id, charge.charge_id, terms_id, takes, now)
 
         with pytest.raises(StockMoved):
-            take(3)
-        assert take(1) == ["1"]
+            take((first, 2), (second, 2))
+        assert take((first, 1)) == ["1"]
+    assert [lane.available for lane in lanes_of(house, shop, charge)] == [1, 1]
     assert count_of(house, shop, charge) == 1
     with house.store.read() as connection:
         assert charges.find(connection, shop.shop_id, "Beside") is not None

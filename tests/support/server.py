@@ -57,6 +57,7 @@ class RunningServer:
     process: subprocess.Popen[bytes]
     out_file: Path
     error_file: Path
+    workers: tuple[int, ...] = ()
 
     @property
     def url(self) -> str:
@@ -68,9 +69,9 @@ class RunningServer:
         """Everything the processes wrote so far."""
         return self.out_file.read_text() + self.error_file.read_text()
 
-    def workers(self) -> set[int]:
-        """The process ids of the workers."""
-        return {child.pid for child in psutil.Process(self.process.pid).children()}
+    def is_whole(self) -> bool:
+        """Whether every worker of the beginning is still there."""
+        return all(psutil.pid_exists(pid) for pid in self.workers)
 
     def connect(self) -> Wire:
         """A new connection to the port."""
@@ -164,8 +165,9 @@ def running_server(
     tls = authority.context if settings.get("tls", True) else None
     server = RunningServer(port, plain_port, authority, tls, process, out_file, error_file)
     try:
-        _wait_until_it_answers(server)
+        _wait_until_it_answers(server, int(str(values["workers"])))
         yield server
+        assert server.is_whole(), server.log
         process.terminate()
         assert process.wait(_STOP_SECONDS) == 0, server.log
     finally:
@@ -179,14 +181,15 @@ def running_server(
         assert "Traceback" not in log, log
 
 
-def _wait_until_it_answers(server: RunningServer) -> None:
+def _wait_until_it_answers(server: RunningServer, workers: int) -> None:
+    """Wait for an answer, and for all the workers."""
     deadline = time.monotonic() + _START_SECONDS
-    while True:
+    while len(server.workers) < workers:
         assert server.process.poll() is None, server.log
         assert time.monotonic() < deadline, server.log
         with contextlib.suppress(OSError):
             server.get("/")
-            return
+            server.workers = tuple(child.pid for child in psutil.Process(server.process.pid).children())
         time.sleep(0.05)
 
 

@@ -155,4 +155,5 @@ def tally(store: Store) -> dict[str, int]:
         "kept answers": select(func.count()).select_from(idempotency),
     }
     with store.read() as connection:
-        return {name: int(connection.execute(query).scalar_one()) for name, query in counts.items()}
+        row = connection.execute(select(*(query.scalar_subquery() for query in counts.values()))).one()
+    return dict(zip(counts, map(int, row), strict=True))

@@ -293,7 +293,7 @@ class TestOutOfOrder:
         def fail(*_: object) -> None:
             raise RuntimeError(f"secret {PASSWORD}")
 
-        monkeypatch.setattr("soap_service.soap.service.authenticate", fail)
+        monkeypatch.setattr("soap_service.soap.service._enter", fail)
         answer = ask(away, request("GetVoucherCharges", **soap))
         assert_fault(answer, "ES005")
         assert answer.fault is not None

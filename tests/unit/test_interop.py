@@ -6,12 +6,13 @@ import io
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from rich.console import Console
 
-from interop import report, runner
+from interop import report, runner, spoil
 from interop.checks import CHECKS, Hole, Verdict, read
 from interop.runner import Outcome
 from interop.service import Service
@@ -218,3 +219,24 @@ def test_the_table_names_every_hole(outcomes: list[Outcome]) -> None:
     assert text.count("HOLE") == 1
     assert "unheard-of: charges: 2 [instead] of 3" in text
     assert "    the last words" in text
+
+
+def test_there_is_something_to_spoil_for_every_check_and_once_a_round() -> None:
+    assert set(spoil.SPOILS) == set(CHECKS)
+    for check, changes in spoil.SPOILS.items():
+        assert [changes for changes in spoil.ROUNDS if check in changes] == [
+            spoil.ROUNDS[number] for number, change in enumerate(changes) if change
+        ]
+
+
+@pytest.mark.parametrize(("method", "text"), [("POST", "Köln ? und €"), ("GET", "Köln € und €")])
+def test_a_spoiled_answer_is_changed_once_and_has_the_right_length(method: str, text: str) -> None:
+    def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "7"), ("Content-Type", "text/xml")])
+        return ["Köln € ".encode(), "und €".encode()]
+
+    heads: list[Any] = []
+    spoiled = spoil.spoiling(application, [("€", "?")])
+    (body,) = spoiled({"REQUEST_METHOD": method}, lambda *head: heads.extend(head))
+    assert body.decode() == text
+    assert heads == ["200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))]]

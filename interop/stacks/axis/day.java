@@ -15,6 +15,7 @@ import de.websale.createvouchers.GetVoucherCodesResponseData;
 import de.websale.createvouchers.GetVoucherPoolInfoRequestData;
 import de.websale.createvouchers.VoucherData;
 import java.math.BigDecimal;
+import java.net.URI;
 import java.net.URL;
 import java.rmi.RemoteException;
 import java.util.ArrayList;
@@ -122,7 +123,7 @@ final class Day {
     }
 
     private static VoucherService connect(String password) throws Exception {
-        return new VoucherService(new URL(System.getenv("CV_URL")), "TestShop", password);
+        return new VoucherService(URI.create(System.getenv("CV_URL")).toURL(), "TestShop", password);
     }
 
     public static void main(String[] arguments) throws Exception {
