@@ -55,6 +55,7 @@ def configure(level: str, log_format: LogFormat) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _without_absent(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ SQLite is the embedded default (WAL, every commit on disk, one writer); PostgreS
 from __future__ import annotations
 
 import select
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +24,7 @@ _TRANSACTION = {"postgresql": "READ COMMITTED", "sqlite": "SERIALIZABLE"}
 _ALONE = "AUTOCOMMIT"
 
 SQLITE_BUSY_SECONDS = 10
+SQLITE_ASK_AGAIN_SECONDS = 0.002
 CONNECT_SECONDS = 5
 
 
@@ -173,8 +176,24 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     # Take the one writer's lock first, or two transactions that both read first could never both write.
-    if not stands_alone(connection):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if stands_alone(connection):
+        return
+    # SQLite's own waiting backs off to a tenth of a second and lets luck decide; asking often is fairer.
+    deadline = time.monotonic() + SQLITE_BUSY_SECONDS
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except exc.OperationalError as error:
+                code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+                if code != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(SQLITE_ASK_AGAIN_SECONDS)
+            else:
+                return
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={SQLITE_BUSY_SECONDS * 1000}")
 
 
 def stands_alone(connection: Connection) -> bool:
