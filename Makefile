@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help run test test-interpreters lint format schema bench bench-quick clean
+.PHONY: help run test test-interpreters interop lint format schema bench bench-quick clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -22,6 +22,13 @@ test: $(VENV)/.dev  ## every test that needs only Python, on SQLite and PostgreS
 
 test-interpreters: $(VENV)/.dev  ## the unit tests on every supported Python that is installed
 	PYTHON=$(BIN)/python tests/interpreters.sh
+
+interop: $(VENV)/.dev  ## the integrator's day with every client stack, installing what is missing
+	$(BIN)/python -m interop
+	$(BIN)/python -m interop.oracle
+
+schema: $(VENV)/.dev  ## write schema/schema.sql anew from the tables
+	$(BIN)/python -m schema.dump
 
 lint: $(VENV)/.dev  ## style, types and the import rules of the house
 	$(BIN)/ruff check
@@ -42,7 +49,7 @@ bench-quick: $(VENV)/.dev  ## the same in two minutes, ratios as JSON on the las
 	@$(BIN)/python -m bench --quick
 
 clean:  ## remove environments and caches, keep the data
-	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .interop build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/pip:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed (Debian: apt-get install python3-venv)"; exit 1; }

@@ -71,7 +71,7 @@ def _closed(postgres: PostgresServer, name: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_what_the_log_says_holds_no_password(tmp_path: Path, authority: Authority, log_format: str) -> None:
-    """Errors are logged with their traceback, and tracebacks can show variables; the fixture looks for passwords."""
+    """Errors are logged with tracebacks, which can show variables; `running_server` looks for passwords."""
     settings = {"log_format": log_format, "workers": 1, "tracebacks_expected": True}
     with running_server(tmp_path, authority, f"sqlite:///{tmp_path / 'none' / 'x.db'}", **settings) as server:
         assert_es005(server)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -32,10 +32,13 @@ def behind_proxy(
     tmp_path_factory: pytest.TempPathFactory, authority: Authority, sqlite_world: OpenWorld
 ) -> Iterator[RunningServer]:
     """A server that leaves TLS to a proxy on 127.0.0.1, which is trusted."""
-    with sqlite_world() as store:
-        directory, settings = tmp_path_factory.mktemp("proxy"), {"tls": False, "trusted_proxies": "::1, 127.0.0.1"}
-        with running_server(directory, authority, url_of(store), **settings) as server:
-            yield server
+    settings = {"tls": False, "trusted_proxies": "::1, 127.0.0.1"}
+    directory = tmp_path_factory.mktemp("proxy")
+    with (
+        sqlite_world() as store,
+        running_server(directory, authority, url_of(store), **settings) as server,
+    ):
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +55,12 @@ def development(
         "max_body_bytes": 4096,
         "log_format": "json",
     }
-    with sqlite_world() as store:
-        with running_server(tmp_path_factory.mktemp("lax"), authority, url_of(store), **settings) as server:
-            yield server
+    directory = tmp_path_factory.mktemp("development")
+    with (
+        sqlite_world() as store,
+        running_server(directory, authority, url_of(store), **settings) as server,
+    ):
+        yield server
 
 
 def assert_works(answer: Answer) -> None:
@@ -108,7 +114,9 @@ class TestTls:
             assert_es007(wire.read())
 
     @pytest.mark.parametrize(
-        "headers", [["X-Forwarded-Proto: https"], ["X-Forwarded-Ssl: on", "Forwarded: proto=https"]]
+        "headers",
+        [["X-Forwarded-Proto: https"], ["X-Forwarded-Ssl: on", "Forwarded: proto=https"]],
+        ids=str,
     )
     def test_nobody_can_claim_tls_for_himself(self, direct: RunningServer, headers: list[str]) -> None:
         with direct.connect_plain() as wire:
@@ -131,8 +139,14 @@ class TestBehindAProxy:
 
     @pytest.mark.parametrize(
         "headers",
-        [[], ["X-Forwarded-Proto: http"], ["X-Forwarded-Proto: https, http"], ["X-Forwarded-Proto: "]]
-        + [["X-Forwarded-Ssl: on"], ["X_Forwarded_Proto: https"]],
+        [
+            [],
+            ["X-Forwarded-Proto: http"],
+            ["X-Forwarded-Proto: https, http"],
+            ["X-Forwarded-Proto: "],
+            ["X-Forwarded-Ssl: on"],
+            ["X_Forwarded_Proto: https"],
+        ],
         ids=str,
     )
     def test_anything_else_is_es007(self, behind_proxy: RunningServer, headers: list[str]) -> None:
@@ -276,34 +290,15 @@ class TestRepeatedCalls:
 
 
 class TestLog:
-    @pytest.mark.parametrize(
-        "about",
-        [
-            pytest.param(
-                lambda shop: request("GetVoucherCharges", ShopID=shop, Password=WRONG_PASSWORD), id="wrong"
-            ),
-            pytest.param(lambda shop: request("GetVoucherCharges", ShopID=shop, Password=""), id="missing"),
-            pytest.param(
-                lambda shop: request("CreateVouchers", ShopID=shop, Password=PASSWORD, MsgID=PASSWORD),
-                id="elsewhere",
-            ),
-        ],
-    )
-    def test_a_call_is_logged_without_its_password(
-        self, direct: RunningServer, about: Callable[[str], bytes], request: pytest.FixtureRequest
-    ) -> None:
-        shop = f"log-{request.node.callspec.id}"
-        direct.post(about(shop))
+    @pytest.mark.parametrize("said", [WRONG_PASSWORD, PASSWORD, ""])
+    def test_a_call_is_logged_without_its_password(self, direct: RunningServer, said: str) -> None:
+        shop = f"shop-{len(said)}"
+        direct.post(request("GetVoucherCharges", ShopID=shop, Password=said, MsgID=said, ChargeType=said))
         (line,) = log_lines(direct, shop)
-        assert PASSWORD not in line
-        assert WRONG_PASSWORD not in line
+        assert not said or said not in line
 
     @pytest.mark.parametrize("kind", ["direct", "development"])
-    def test_no_line_can_be_forged(self, kind: str, request: pytest.FixtureRequest) -> None:
-        server: RunningServer = request.getfixturevalue(kind)
-        server.post(_forged())
+    def test_no_line_can_be_forged(self, direct: RunningServer, development: RunningServer, kind: str) -> None:
+        server = {"direct": direct, "development": development}[kind]
+        server.post(request("GetVoucherCharges", ShopID="a\n2026-01-01 forged [info] all is well"))
         assert not any(line.startswith("2026-01-01 forged") for line in log_lines(server, "forged"))
-
-
-def _forged() -> bytes:
-    return request("GetVoucherCharges", ShopID="a\n2026-01-01 forged [info] all is well")

@@ -65,9 +65,8 @@ class TestOperations:
 
     def test_create_vouchers(self, call: Client, served: Served) -> None:
         before = tally(served.store)
-        created = call(
-            "CreateVouchers", MsgID="Kasse 7 €", VoucherCount=2, ChargeId="TestCharge", Amount=Decimal("12.5")
-        )
+        fields = {"MsgID": "Kasse 7 €", "VoucherCount": 2, "ChargeId": "TestCharge", "Amount": Decimal("12.5")}
+        created = call("CreateVouchers", **fields)
         assert (created.MsgID, created.Amount, created.AmountType) == ("Kasse 7 €", Decimal("12.50"), 0)
         assert isinstance(created.Amount, Decimal)
         assert isinstance(created.AmountType, int)
@@ -82,17 +81,10 @@ class TestOperations:
         assert len(set(created.VoucherNumbers.VoucherNumber)) == 1000
 
     def test_percent_with_filters(self, call: Client) -> None:
-        created = call(
-            "CreateVouchers",
-            VoucherCount=1,
-            ChargeId="Prozent",
-            CatProdFilter="<pn>Öl & Essig</pn>".replace("&", "&amp;"),
-        )
-        assert (created.Amount, created.AmountType, created.MinOrderValue) == (
-            Decimal("12.50"),
-            1,
-            Decimal("49.90"),
-        )
+        fields = {"VoucherCount": 1, "ChargeId": "Prozent", "CatProdFilter": "<pn>Öl &amp; Essig</pn>"}
+        created = call("CreateVouchers", **fields)
+        assert (created.Amount, created.AmountType) == (Decimal("12.50"), 1)
+        assert created.MinOrderValue == Decimal("49.90")
         assert (created.ValidFrom, created.ValidUntil) == ("2026-07-01", "2026-12-31")
         assert created.CustomerFilter == "<n>K 1 &amp; &lt;2&gt;</n><n>Müller€</n>"
         assert created.CatProdFilter == "<pn>Öl &amp; Essig</pn>"
@@ -149,7 +141,8 @@ class TestOperations:
         assert {"NoTemplate", "PoolCharge", "testid3"} <= {charge.ChargeId for charge in everything}
 
     def test_no_charges(self, call: Client) -> None:
-        assert call("GetVoucherCharges", ShopID="LeerShop").ChargeList.ChargeData == []
+        # An empty element; zeep makes None of one without children.
+        assert call("GetVoucherCharges", ShopID="LeerShop").ChargeList is None
 
     def test_pages_as_in_the_documentation(self, call: Client) -> None:
         seen, token, last = [], None, []
@@ -164,7 +157,7 @@ class TestOperations:
 
     def test_no_codes(self, call: Client) -> None:
         page = call("GetVoucherCodes", ChargeId="NoTemplate")
-        assert (page.VoucherList.VoucherData, page.LastPage) == ([], True)
+        assert (page.VoucherList, page.LastPage) == (None, True)
 
     def test_pool_and_charge_info(self, call: Client) -> None:
         assert call("GetVoucherPoolInfo", ChargeId="TestCharge").VoucherCount == 0
@@ -273,7 +266,7 @@ class TestFaults:
     def test_plain_http(self, served: Served, client: zeep.Client) -> None:
         address = f"http://localhost:{served.server.plain_port}/createvouchers"
         plain = client.create_service(f"{{{TNS}}}createvouchers", address)
-        with pytest.raises(Fault, match="^ES007 SSL erforderlich$"):
+        with pytest.raises(Fault, match=r"^ES007 SSL erforderlich$"):
             plain.GetVoucherCharges(request={"ShopID": SHOP, "Password": PASSWORD})
 
     def test_mandatory_header(self, served: Served, call: Client) -> None:

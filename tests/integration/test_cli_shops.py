@@ -80,10 +80,10 @@ def test_a_new_password_ends_the_old_one(shop_cli: Cli, house: House, tmp_path: 
         authenticate(house, "S", PASSWORD)
 
 
-@pytest.mark.parametrize("password", ["", " padded ", "tab\tinside", "x" * 256, "\x00"])
-def test_passwords_that_no_caller_can_send_are_refused(shop_cli: Cli, password: str) -> None:
-    said = shop_cli.error("shop", "password", "S", "--password-stdin", stdin=password + "\n")
-    assert said == "password: expected 1 to 255 printable characters without blanks around them"
+def test_passwords_that_no_caller_can_send_are_refused(shop_cli: Cli) -> None:
+    for password in ("", " padded ", "tab\tinside", "x" * 256, "\x00"):
+        said = shop_cli.error("shop", "password", "S", "--password-stdin", stdin=password + "\n")
+        assert said == f"password: {NAME}"
 
 
 def test_passwords_come_from_one_place_only(shop_cli: Cli, tmp_path: Path) -> None:
@@ -97,23 +97,23 @@ def test_passwords_come_from_one_place_only(shop_cli: Cli, tmp_path: Path) -> No
     assert said.endswith("expected UTF-8")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("S", "--currency", "EURO"), "currency: expected an ISO 4217 code such as EUR"),
-        (("S", "--time-zone", "Europe/Bärlin"), "time zone: expected an IANA name such as Europe/Berlin"),
-        (("S", "--time-zone", "../etc/passwd"), "time zone: expected an IANA name such as Europe/Berlin"),
-        (("S", "--time-zone", "Europe"), "time zone: expected an IANA name such as Europe/Berlin"),
-        (("S", "--subshop", "a,b"), "subshop: expected a name without a comma"),
-        (("S", "--subshop", ""), f"subshop: {NAME}"),
-        (("S", "--subshop", "x" * 256), f"subshop: {NAME}"),
-        (("S", "--vat-id", "0"), "VAT id: expected 1 to 2147483647 (-1 and 0 always exist)"),
-        ((" S",), f"ShopID: {NAME}"),
-        (("x" * 256,), f"ShopID: {NAME}"),
-    ],
-)  # fmt: skip
-def test_settings_that_are_refused(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
-    assert cli.error("shop", "add", *arguments, "--password-stdin", stdin=PASSWORD) == said
+SETTINGS_REFUSED: list[tuple[tuple[str, ...], str]] = [
+    (("S", "--currency", "EURO"), "currency: expected an ISO 4217 code such as EUR"),
+    (("S", "--time-zone", "Europe/Bärlin"), "time zone: expected an IANA name such as Europe/Berlin"),
+    (("S", "--time-zone", "../etc/passwd"), "time zone: expected an IANA name such as Europe/Berlin"),
+    (("S", "--time-zone", "Europe"), "time zone: expected an IANA name such as Europe/Berlin"),
+    (("S", "--subshop", "a,b"), "subshop: expected a name without a comma"),
+    (("S", "--subshop", ""), f"subshop: {NAME}"),
+    (("S", "--subshop", "x" * 256), f"subshop: {NAME}"),
+    (("S", "--vat-id", "0"), "VAT id: expected 1 to 2147483647 (-1 and 0 always exist)"),
+    ((" S",), f"ShopID: {NAME}"),
+    (("x" * 256,), f"ShopID: {NAME}"),
+]
+
+
+def test_settings_that_are_refused(cli: Cli) -> None:
+    for arguments, said in SETTINGS_REFUSED:
+        assert cli.error("shop", "add", *arguments, "--password-stdin", stdin=PASSWORD) == said
     assert cli.json("shop", "list") == []
 
 
@@ -188,47 +188,48 @@ def test_deleting_asks_or_is_told(shop_cli: Cli) -> None:
     assert [charge["charge"] for charge in shop_cli.json("charge", "list", "S")] == ["C"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (("charge", "add", "S", "T"), 1, "ES018 ChargeId existiert bereits"),
-        (("charge", "add", "S", "$ChargeVal$"), 1, "ChargeId: expected another name than $ChargeVal$"),
-        (("charge", "add", "S", "a\nb"), 1, "ChargeId: expected 1 to 255 printable characters"),
-        (("charge", "add", "S", "N", "--description", "x" * 4001), 1, "description: expected at most 4000"),
-        (("charge", "delete", "S", "N", "--yes"), 1, "ES019 ChargeId existiert nicht"),
-        (("charge", "add", "S", "N", "--set", "Amount"), 2, "--set Amount: expected FIELD=VALUE"),
-        (("charge", "add", "S", "N", "--set", "Betrag=1"), 2, "--set Betrag: expected one of Amount, AmountType"),
-        (("charge", "add", "S", "N", "--set", "Type=1", "--set", "Type=1"), 2, "--set Type: expected once"),
-        (
-            ("charge", "add", "S", "N", "--set", "Amount=ten"),
-            1,
-            "ES012 Formatfehler: Amount: expected a decimal number such as 25.50",
-        ),
-        (
-            ("template", "set", "S", "T", "--set", "Subshop=fr"),
-            1,
-            "ES021 Ungültiger Wert: Subshop: expected subshops of the shop, separated by commas",
-        ),
-        (
-            ("template", "set", "S", "T", "--set", "ValidUntil=2027-01-01", "--set", "ValidUntilDays=3"),
-            1,
-            "ES021 Ungültiger Wert: ValidUntil: expected either ValidUntil or ValidUntilDays, not both",
-        ),
-        (("template", "set", "S", "T"), 2, "a template without fields"),
-        (("template", "set", "S", "nowhere", "--set", "Amount=1"), 1, "ES019 ChargeId existiert nicht"),
-        (("template", "set", "S", "Bare", "--update", "--set", "Amount=1"), 1, "ES020 Charge enthält keine"),
-        (("template", "show", "S", "Bare"), 1, "ES020 Charge enthält keine Vorlage"),
-        (("template", "clear", "S", "Bare"), 1, "ES020 Charge enthält keine Vorlage"),
-        (("registration-voucher", "set", "S", "fr", "--set", "Amount=1"), 1, "subshop: expected one of the"),
-        (("registration-voucher", "set", "S", "de"), 2, "a registration voucher without fields"),
-        (("registration-voucher", "remove", "S", "de"), 1, "ES022 Ungültiger Subshop für Anmeldegutschein"),
-    ],
-)  # fmt: skip
-def test_what_is_refused_of_charges(shop_cli: Cli, arguments: tuple[str, ...], code: int, said: str) -> None:
+CHARGES_REFUSED: list[tuple[tuple[str, ...], int, str]] = [
+    (("charge", "add", "S", "T"), 1, "ES018 ChargeId existiert bereits"),
+    (("charge", "add", "S", "$ChargeVal$"), 1, "ChargeId: expected another name than $ChargeVal$"),
+    (("charge", "add", "S", "a\nb"), 1, "ChargeId: expected 1 to 255 printable characters"),
+    (("charge", "add", "S", "N", "--description", "x" * 4001), 1, "description: expected at most 4000"),
+    (("charge", "delete", "S", "N", "--yes"), 1, "ES019 ChargeId existiert nicht"),
+    (("charge", "add", "S", "N", "--set", "Amount"), 2, "--set Amount: expected FIELD=VALUE"),
+    (("charge", "add", "S", "N", "--set", "Betrag=1"), 2, "--set Betrag: expected one of Amount, AmountType"),
+    (("charge", "add", "S", "N", "--set", "Type=1", "--set", "Type=1"), 2, "--set Type: expected once"),
+    (
+        ("charge", "add", "S", "N", "--set", "Amount=ten"),
+        1,
+        "ES012 Formatfehler: Amount: expected a decimal number such as 25.50",
+    ),
+    (
+        ("template", "set", "S", "T", "--set", "Subshop=fr"),
+        1,
+        "ES021 Ungültiger Wert: Subshop: expected subshops of the shop, separated by commas",
+    ),
+    (
+        ("template", "set", "S", "T", "--set", "ValidUntil=2027-01-01", "--set", "ValidUntilDays=3"),
+        1,
+        "ES021 Ungültiger Wert: ValidUntil: expected either ValidUntil or ValidUntilDays, not both",
+    ),
+    (("template", "set", "S", "T"), 2, "a template without fields"),
+    (("template", "set", "S", "nowhere", "--set", "Amount=1"), 1, "ES019 ChargeId existiert nicht"),
+    (("template", "set", "S", "Bare", "--update", "--set", "Amount=1"), 1, "ES020 Charge enthält keine"),
+    (("template", "show", "S", "Bare"), 1, "ES020 Charge enthält keine Vorlage"),
+    (("template", "clear", "S", "Bare"), 1, "ES020 Charge enthält keine Vorlage"),
+    (("registration-voucher", "set", "S", "fr", "--set", "Amount=1"), 1, "subshop: expected one of the"),
+    (("registration-voucher", "set", "S", "de"), 2, "a registration voucher without fields"),
+    (("registration-voucher", "remove", "S", "de"), 1, "ES022 Ungültiger Subshop für Anmeldegutschein"),
+]
+
+
+def test_what_is_refused_of_charges(shop_cli: Cli) -> None:
     shop_cli.run("charge", "add", "S", "T", "--set", "Amount=5")
     shop_cli.run("charge", "add", "S", "Bare")
     before = shop_cli.json("charge", "list", "S")
-    assert shop_cli.error(*arguments, code=code).startswith(said)
+    for arguments, code, said in CHARGES_REFUSED:
+        found = shop_cli.error(*arguments, code=code)
+        assert found.startswith(said), (arguments, found)
     assert shop_cli.json("charge", "list", "S") == before
 
 

@@ -74,15 +74,20 @@ def test_errors_are_those_of_plain_execution(store: Store) -> None:
     with store.read() as connection, pytest.raises(exc.IntegrityError) as caught:
         Prepared(insert(idempotency)).run(connection, row)  # no such shop
     assert "2026" not in str(caught.value), "parameters stay out of error texts"
+    broken = Prepared(text("SELECT no_such_column FROM charge"))
     with store.read() as connection, pytest.raises(exc.DBAPIError):
-        Prepared(text("SELECT no_such_column FROM charge")).rows(connection, {})
+        broken.rows(connection, {})
 
 
 def test_it_works_inside_a_transaction_that_is_rolled_back(house: House, shop: Shop) -> None:
-    with pytest.raises(RuntimeError), house.store.write() as connection:
-        charges.add(connection, shop.shop_id, "Gone", house.clock())
-        assert charges.find(connection, shop.shop_id, "Gone") is not None
-        raise RuntimeError
+    def add_and_fail() -> None:
+        with house.store.write() as connection:
+            charges.add(connection, shop.shop_id, "Gone", house.clock())
+            assert charges.find(connection, shop.shop_id, "Gone") is not None
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        add_and_fail()
     with house.store.read() as connection:
         assert charges.find(connection, shop.shop_id, "Gone") is None
         assert connection.execute(charge.select()).first() is None

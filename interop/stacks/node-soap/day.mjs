@@ -23,8 +23,17 @@ const LOGIN = { ShopID: 'TestShop', Password: 'geheim' };
 
 async function call(operation, fields, headers) {
   const request = { ...LOGIN, ...fields };
+  refuseMisspelt(operation, request);
   const [answer] = await client[`${operation}Async`]({ request }, { httpsAgent, timeout: 60_000 }, headers);
   return answer.response;
+}
+
+// The service ignores fields that it does not know, so a misspelt Amount would make vouchers with the charge's.
+function refuseMisspelt(operation, fields) {
+  const known = client.describe().createvouchers.createvouchers[operation].input.request;
+  for (const field of Object.keys(fields)) {
+    if (!(field in known)) throw new TypeError(`${operation} has no field ${field}`);
+  }
 }
 
 // Creates vouchers: the terms they got, and their codes. What is not among the fields comes from the charge.

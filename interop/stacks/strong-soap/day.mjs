@@ -24,9 +24,19 @@ async function call(operation, fields, headers) {
   // A field that is undefined or null would be sent as an empty one, which overrides the charge's value.
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value != null));
   const request = { ...LOGIN, ...given };
+  refuseMisspelt(operation, request);
   const { result } = await client[operation]({ request }, { ca, timeout: 60_000 }, headers);
   if (!result) throw new Error('the answer is not SOAP'); // a proxy's page for people
   return result.response;
+}
+
+// The service ignores fields that it does not know, so a misspelt Amount would make vouchers with the charge's.
+function refuseMisspelt(operation, fields) {
+  const [request] = client.describe().createvouchers.createvouchers[operation].input.body.elements;
+  const known = request.elements.map((element) => element.qname.name);
+  for (const field of Object.keys(fields)) {
+    if (!known.includes(field)) throw new TypeError(`${operation} has no field ${field}`);
+  }
 }
 
 // Creates vouchers: the terms they got, and their codes. What is not among the fields comes from the charge.

@@ -44,9 +44,21 @@ set login {ShopID TestShop Password geheim}
 
 # A call with a dictionary of fields; the answer is one, too. What is absent in the answer is no key of it.
 proc call {operation fields {headers {}}} {
-    dict set arguments $operation request [dict merge $::login $fields]
+    set request [dict merge $::login $fields]
+    refuseMisspelt $operation $request
+    dict set arguments $operation request $request
     set answer [WS::Client::DoCall vouchers $operation $arguments $headers]
     return [dict get $answer ${operation}Response response]
+}
+
+# tclws drops fields that it does not know, so a misspelt Amount would make vouchers with the charge's.
+proc refuseMisspelt {operation fields} {
+    set type [WS::Utils::GetServiceTypeDef Client vouchers tns1:${operation}RequestData]
+    foreach field [dict keys $fields] {
+        if {![dict exists $type definition $field]} {
+            error "$operation has no field $field"
+        }
+    }
 }
 
 # Creates vouchers: the terms they got, and their codes. What is not among the fields comes from the charge.
