@@ -13,7 +13,8 @@ from soap_service.store.charges import Charge
 def pool_info(house: House, shop: Shop, request: PoolInfo, charge: Charge | None = None) -> int:
     """How many codes are left to draw, with a subshop given only those redeemable there.
 
-    `charge`: the one named, when it has been looked up already. Raises ES021 for ChargeType and SubShopValidity, ES028 for an unknown charge.
+    `charge`: the one named, when it has been looked up already.
+    Raises ES021 for ChargeType and SubShopValidity, ES028 for an unknown charge.
     """
     check_charge_type(request.charge_type)
     subshop = check_subshop("SubShopValidity", request.subshop_validity, shop)

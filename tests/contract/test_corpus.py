@@ -135,6 +135,7 @@ def test_the_corpus_is_complete() -> None:
     kinds = {case.path.parent.name for case in CASES}
     assert kinds == {
         *("names", "attributes", "envelope", "numbers", "booleans", "http", "filters", "currencies", "soap12"),
+        "order",
         *("stubs", "refused_xml", "refused_soap", "refused_http", "refused_numbers", "refused_booleans"),
         *("refused_filters", "refused_currencies"),
     }
