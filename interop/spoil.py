@@ -1,8 +1,8 @@
 """Tries the programs themselves: does a check fail when the service does wrong?
 
-`python -m interop.spoil [--only STACK]…` runs the stacks against a service whose answers are changed on their
-way out, in rounds: in each one every check has at most one thing wrong. A check that passes although its answer
-was spoiled is blind, and a hole.
+`python -m interop.spoil [--only STACK]… [--round N]…` runs the stacks against a service whose answers are
+changed on their way out, in rounds: in each one every check has at most one thing wrong. A check that passes
+although its answer was spoiled is blind, and a finding.
 """
 
 from __future__ import annotations
@@ -184,11 +184,17 @@ def main() -> int:
     every = runner.stacks()
     parser = argparse.ArgumentParser(prog="python -m interop.spoil", description=__doc__)
     parser.add_argument("--only", action="append", metavar="STACK", choices=every, help=", ".join(every))
-    names = parser.parse_args().only or every
+    numbers = range(len(ROUNDS))
+    parser.add_argument(
+        "--round", action="append", type=int, metavar="N", choices=numbers, help="some rounds only"
+    )
+    arguments = parser.parse_args()
+    names = [name for name in every if not arguments.only or name in arguments.only]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(highlight=False, soft_wrap=True)
     found = 0
-    for number, changes in enumerate(ROUNDS):
+    for number in arguments.round or numbers:
+        changes = ROUNDS[number]
         os.environ[VARIABLE] = str(number)
         with running_service(names) as service:
             for outcome in runner.run(names, service, len(os.sched_getaffinity(0))):
@@ -200,7 +206,8 @@ def main() -> int:
                 for finding in findings:
                     console.print(f"round {number}: {outcome.stack}: {finding}", markup=False)
                 found += len(findings)
-        console.print(f"round {number} of {len(ROUNDS)}: {len(changes)} checks spoiled, {found} findings so far")
+        console.print(f"round {number}: {len(changes)} checks spoiled, {found} findings so far")
+        console.file.flush()
     return 1 if found else 0
 
 

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,13 +125,13 @@ class Terminal:
 
 def test_a_password_is_asked_for_twice_and_not_shown(cli: Cli, sqlite_store: Store) -> None:
     terminal = Terminal(cli, "shop", "password", "TestShop")
-    terminal.expect("New password")
+    terminal.expect("New password: ")  # the blank comes when the echo is off
     terminal.type(PASSWORD)
-    terminal.expect("Repeat")
+    terminal.expect("Repeat for confirmation: ")
     terminal.type("another one")
     terminal.expect("do not match")
     terminal.type(PASSWORD)
-    terminal.expect("Repeat")
+    terminal.expect("Repeat for confirmation: ")
     terminal.type(PASSWORD)
     assert terminal.end() == 0
     assert PASSWORD not in terminal.seen
@@ -190,7 +191,7 @@ def serving(cli: Cli, *arguments: str, **settings: str) -> Iterator[tuple[subpro
         yield process, port, directory
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the printed call is one of curl")
@@ -226,6 +227,8 @@ def test_the_server_in_the_clear_with_json(cli: Cli) -> None:
         assert started["wsdl"] == f"http://localhost:{port}/createvouchers?wsdl"
         assert started["first_call"] is None, "the password is the demo's no more"
         assert any("For development only!" in warning for warning in started["warnings"])
+        with urllib.request.urlopen(started["wsdl"], timeout=30) as answer:
+            assert f'location="{started["url"]}"' in answer.read().decode()
         assert "For development only!" in (directory / "serve.err").read_text()
 
 

@@ -103,7 +103,7 @@ sub list_charges (%fields) {
 sub create_1 {
     ($first, my @codes) = create(ChargeId => 'Vorlage', VoucherCount => 1);
     same(scalar @codes, 1);
-    same($codes[0] =~ /\A[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\z/, 1);
+    same(scalar($codes[0] =~ /\A[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\z/), 1);
     same_as_vorlage($first);
 }
 
