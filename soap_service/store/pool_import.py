@@ -7,8 +7,9 @@ came in between makes it fail as a whole, and the lines are compared anew.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -123,6 +124,7 @@ _MERGE = text(
     """  # noqa: S608 - made of constants
 )
 _PAGE = 5000
+_SQLITE_TRIES = 6
 
 
 @contextmanager
@@ -197,19 +199,39 @@ class Staging:
         `lanes`: for each lane of `accepted` its terms id and number of codes, in order. Raises Overtaken or
         ChargeGone.
         """
-        self._connection.commit()
-        self._connection.execution_options(
-            isolation_level="READ COMMITTED" if self._on_postgresql else "SERIALIZABLE"
-        )
         try:
-            with self._connection.begin():
+            with self._transaction():
                 self._lock()
                 self._store(lanes, now)
         except exc.IntegrityError as error:
             raise Overtaken from error
-        finally:
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """A transaction on the one connection that has the temporary tables, which otherwise has none."""
+        run = self._connection.exec_driver_sql
+        if self._on_postgresql:
+            run("BEGIN")
+        else:
+            self._become_the_writer()
+        try:
+            yield
+            run("COMMIT")
+        except BaseException:
             if not self._connection.invalidated:
-                self._connection.execution_options(isolation_level="AUTOCOMMIT")
+                with suppress(exc.DBAPIError):
+                    run("ROLLBACK")
+            raise
+
+    def _become_the_writer(self) -> None:
+        for patience in reversed(range(_SQLITE_TRIES)):  # each waits as long as a call may
+            try:
+                self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except exc.OperationalError as error:
+                if not patience or getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            else:
+                return
 
     def _load(self, target: str, rows: Sequence[tuple[int, int, str]]) -> None:
         if not rows:

@@ -130,6 +130,7 @@ def test_a_password_is_asked_for_twice_and_not_shown(cli: Cli, sqlite_store: Sto
     terminal.expect("Repeat for confirmation: ")
     terminal.type("another one")
     terminal.expect("do not match")
+    terminal.expect("New password: ")
     terminal.type(PASSWORD)
     terminal.expect("Repeat for confirmation: ")
     terminal.type(PASSWORD)

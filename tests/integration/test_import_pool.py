@@ -640,6 +640,29 @@ def test_two_imports_and_draws_at_once_lose_and_double_nothing(house: House, sho
     assert sorted(code for _, _, code in codes_in_order(house)) == numbers
 
 
+def test_reading_and_comparing_keep_nobody_waiting(house: House, shop: Shop) -> None:
+    made: list[str] = []
+
+    def progress(step: Step, lines: int) -> None:
+        # SQLite has one writer: were it the import, this would wait ten seconds and fail.
+        made.extend(create(house, shop, ChargeId="Pool", VoucherCount=1).codes)
+
+    import_pool(house, shop, "Pool", io.BytesIO(b"A-1\nA-2\n"), Options(), progress=progress)
+    assert len(made) == 3
+
+
+def test_the_merge_waits_for_its_turn(house: House, shop: Shop) -> None:
+    with house.store.write() as other:
+        other.execute(text("UPDATE charge SET description = 'busy'"))
+        results: list[Imported] = []
+        thread = threading.Thread(target=lambda: results.append(run(house, shop, "A-1\n").result))
+        thread.start()
+        thread.join(1)
+        assert results == []
+    thread.join(30)
+    assert results[0].stored
+
+
 # Size
 
 
