@@ -93,7 +93,14 @@ class VoucherWorker(ThreadWorker):
     # In the main thread: who waits for what.
 
     def accept(self, listener: Any) -> None:
-        """Take a new connection and wait for its first byte in the poller."""
+        """Take a new connection and wait for its first byte in the poller.
+
+        All workers wake for a new connection, and the quickest would get every one of a burst, to keep it as
+        long as the client likes. A busy worker therefore lets the others go first for a moment.
+        """
+        busy = self.nr_conns - len(self.keepalived_conns)
+        if busy and self.cfg.workers > 1:
+            time.sleep(min(busy, 4) * 0.0002)
         try:
             sock, addr = listener.accept()
         except OSError as exc:

@@ -168,6 +168,8 @@ class TestRefused:
             pytest.param(b"<?xml version='1.0' encoding='ISO-8859-1'?>" + wrapped(""), id="declared Latin-1"),
             pytest.param(b"<?xml version='1.0'\n encoding = \"UTF-16\"?>" + wrapped(""), id="declared UTF-16"),
             pytest.param(b"<?xml version='1.0' encoding='UTF-7'?>" + wrapped(""), id="declared UTF-7"),
+            pytest.param(b"<?xml version='1.0' encoding='US-ASCII'?>" + wrapped(""), id="declared US-ASCII"),
+            pytest.param(wrapped("") + b"\0", id="NUL behind"),
             pytest.param(b"<?xml version='1.0' encoding=''?>" + wrapped(""), id="declared nothing"),
             pytest.param(
                 BOM + BOM + b"<?xml version='1.0' encoding='UTF-16'?>" + wrapped(""), id="behind two BOMs"
