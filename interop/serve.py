@@ -1,13 +1,13 @@
 """The server process of `interop.service`: the service as it is, with its settings from the environment.
 
-Only for `interop.spoil` its answers are changed.
+Only for `interop.spoil` and `interop.stumble` its answers are changed.
 """
 
 from __future__ import annotations
 
 import os
 
-from interop import spoil
+from interop import spoil, stumble
 from soap_service import logs
 from soap_service.operations.house import House
 from soap_service.server.application import ServerOptions, VoucherServer
@@ -24,6 +24,8 @@ def main() -> None:
     application = build(settings, House(store))
     if number := os.environ.get(spoil.VARIABLE):
         application = spoil.spoiling(application, list(spoil.ROUNDS[int(number)].values()))
+    if os.environ.get(stumble.VARIABLE):
+        application = stumble.stumbling(application, settings.data_dir)
     options = ServerOptions(
         host=settings.host,
         port=settings.port,

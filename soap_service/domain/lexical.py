@@ -26,7 +26,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _EXPONENT_BOUND = 60
 
 
-def read_number(field: str, text: str) -> Decimal:
+def read_number(field: str, text: str, expected: str = "a decimal number such as 25.50") -> Decimal:
     """A decimal number, exponents allowed; a magnitude beyond 1E+60 or below 1E-60 is cut to that edge.
 
     Both are far outside every allowed range, so that the value check refuses them (ES021) without anyone
@@ -34,7 +34,7 @@ def read_number(field: str, text: str) -> Decimal:
     """
     stripped = text.strip(XML_BLANKS)
     if not _NUMBER.fullmatch(stripped):
-        raise bad_format(field, "a decimal number such as 25.50")
+        raise bad_format(field, expected)
     mantissa, _, exponent = stripped.lower().partition("e")
     power = int(exponent) if exponent else 0
     if abs(power) > _EXPONENT_BOUND:
@@ -48,7 +48,7 @@ def read_number(field: str, text: str) -> Decimal:
 
 def read_integer(field: str, text: str) -> int:
     """A whole number in any of the forms of `read_number`, as `10`, `10.0` or `1E+1`."""
-    value = read_number(field, text)
+    value = read_number(field, text, expected="a whole number")
     if value != value.to_integral_value():
         raise bad_format(field, "a whole number")
     return int(value)

@@ -35,7 +35,7 @@ class PageTokens:
         """The token of the page behind `last_code`; ES026 when it cannot be made."""
         try:
             return self._signer.sign(base64_encode(last_code)).decode("ascii")
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, LookupError) as error:  # LookupError: there is no key to sign with
             raise VoucherFault(FaultCode.TOKEN_NOT_CREATED) from error
 
     def read(self, token: str) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 
 from soap_service.domain.shops import Shop
-from soap_service.operations.authenticate import authenticate
+from soap_service.domain.terms import Terms
+from soap_service.operations.authenticate import authenticate, enter
 from soap_service.operations.house import House
 from soap_service.operations.passwords import Passwords
-from soap_service.store import shops
+from soap_service.store import charges, shops
 from tests.support.checks import outcome, refused, unchanged
+from tests.support.factories import add_charge
 
 
 def change_shop(house: House, shop: Shop, **settings: Any) -> None:
@@ -122,3 +125,41 @@ def test_every_refusal_costs_a_verification_and_only_the_first_success_does(hous
     assert [cost("Nobody", "geheim") for _ in range(3)] == [1, 1, 1]
     change_shop(house, shop, enabled=False)
     assert [cost("TestShop", "geheim") for _ in range(3)] == [1, 1, 1]
+
+
+def test_the_charge_named_is_found_with_the_shop(house: House, shop: Shop) -> None:
+    template = Terms(currency="EUR", amount=Decimal("10.00"))
+    charge = add_charge(house, shop, "T", template, subscribe_subshop="B2c", description="Ärger & Co")
+    bare = add_charge(house, shop, "Bare")
+    add_charge(house, _add_shop(house, "Other"), "Fremd", template)
+    assert enter(house, "TestShop", "geheim", "T") == (shop, charge)
+    assert enter(house, "TestShop", "geheim", "Bare") == (shop, bare)
+    for name in (None, "", "t", "Fremd", "$ChargeVal$"):
+        assert enter(house, "TestShop", "geheim", name) == (shop, None)
+    with house.store.write() as transaction:
+        charges.change(transaction, shop.shop_id, charge.charge_id, deleted_at=house.clock())
+    assert enter(house, "TestShop", "geheim", "T") == (shop, None)
+
+
+def test_a_charge_lets_nobody_in(house: House, shop: Shop) -> None:
+    add_charge(house, shop, "T")
+    with refused("ES001"):
+        enter(house, "TestShop", None, "T")
+    for pair in (("TestShop", "falsch"), ("Nobody", "geheim")):
+        with refused("ES002"):
+            enter(house, *pair, "T")
+    change_shop(house, shop, version=7)
+    with refused("ES008"):
+        enter(house, "TestShop", "geheim", "T")
+    change_shop(house, shop, enabled=False)
+    with refused("ES002"):
+        enter(house, "TestShop", "geheim", "T")
+
+
+def _add_shop(house: House, name: str) -> Shop:
+    settings = {"name": name, "currency": "EUR", "time_zone": "UTC", "subshops": (), "vat_ids": ()}
+    with house.store.write() as transaction:
+        assert shops.add(transaction, settings, house.passwords.hash("geheim"), house.clock())
+        record = shops.find(transaction, name)
+    assert record is not None
+    return record.shop

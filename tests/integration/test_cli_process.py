@@ -98,10 +98,11 @@ class Terminal:
     """A command on a terminal of its own."""
 
     def __init__(self, cli: Cli, *arguments: str) -> None:
+        command = [sys.executable, "-c", "from soap_service.cli import main; main()", *arguments]
+        environment = cli.full_environment()
         self.pid, self._file = pty.fork()
         if self.pid == 0:  # pragma: no cover - the child
-            code = "from soap_service.cli import main; main()"
-            os.execve(sys.executable, [sys.executable, "-c", code, *arguments], cli.full_environment())
+            os.execve(command[0], command, environment)
         self.seen = ""
         self._answered = 0
 

@@ -115,12 +115,12 @@ class Served:
     store: Store
 
 
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+def _free_ports() -> tuple[int, int]:
+    """Two ports on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
 
 
 @contextlib.contextmanager
@@ -137,10 +137,7 @@ def running_server(
     `settings` are those of `soap_service.settings`, by name. At the end the server must have stopped by itself
     with exit code 0, and must have written no password and, unless `tracebacks_expected`, no traceback.
     """
-    port, plain_port = free_port(), free_port()
     values: dict[str, object] = {
-        "port": port,
-        "plain_port": plain_port,
         "database_url": database_url,
         "data_dir": directory,
         "tls_cert": authority.pair_file,
@@ -149,31 +146,14 @@ def running_server(
         "request_timeout": 5,
         **settings,
     }
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CREATEVOUCHERS_")}
-    environment |= {f"CREATEVOUCHERS_{name.upper()}": str(value) for name, value in values.items()}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-    out_file, error_file = directory / "server.out", directory / "server.err"
-    with out_file.open("wb") as out, error_file.open("wb") as error:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.server"],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=error,
-            env=environment,
-            start_new_session=True,
-        )
-    tls = authority.context if settings.get("tls", True) else None
-    server = RunningServer(port, plain_port, authority, tls, process, out_file, error_file)
+    server = _start(directory, authority, values)
     try:
-        _wait_until_it_answers(server, int(str(values["workers"])))
         yield server
         assert server.is_whole(), server.log
-        process.terminate()
-        assert process.wait(_STOP_SECONDS) == 0, server.log
+        server.process.terminate()
+        assert server.process.wait(_STOP_SECONDS) == 0, server.log
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        _kill(server)
     log = server.log
     for secret in SECRETS:
         assert secret not in log, "a password is in the log"
@@ -181,11 +161,49 @@ def running_server(
         assert "Traceback" not in log, log
 
 
+def _start(directory: Path, authority: Authority, values: dict[str, object]) -> RunningServer:
+    """A server that answers; on other ports when somebody was quicker at the first ones."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CREATEVOUCHERS_")}
+    environment |= {f"CREATEVOUCHERS_{name.upper()}": str(value) for name, value in values.items()}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    out_file, error_file = directory / "server.out", directory / "server.err"
+    tls = authority.context if values.get("tls", True) else None
+    for _ in range(3):
+        port, plain_port = _free_ports()
+        ports = {"CREATEVOUCHERS_PORT": str(port), "CREATEVOUCHERS_PLAIN_PORT": str(plain_port)}
+        with out_file.open("wb") as out, error_file.open("wb") as error:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.server"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=error,
+                env=environment | ports,
+                start_new_session=True,
+            )
+        server = RunningServer(port, plain_port, authority, tls, process, out_file, error_file)
+        try:
+            _wait_until_it_answers(server, int(str(values["workers"])))
+        except BaseException:
+            _kill(server)
+            if "in use" in server.log:
+                continue
+            raise
+        return server
+    raise AssertionError(server.log)
+
+
+def _kill(server: RunningServer) -> None:
+    if server.process.poll() is None:
+        os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+
+
 def _wait_until_it_answers(server: RunningServer, workers: int) -> None:
     """Wait for an answer, and for all the workers."""
     deadline = time.monotonic() + _START_SECONDS
     while len(server.workers) < workers:
         assert server.process.poll() is None, server.log
+        assert "Connection in use" not in server.log, server.log
         assert time.monotonic() < deadline, server.log
         with contextlib.suppress(OSError):
             server.get("/")

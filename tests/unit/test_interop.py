@@ -12,7 +12,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from interop import report, runner, spoil
+from interop import report, runner, spoil, stumble
 from interop.checks import CHECKS, Hole, Verdict, read
 from interop.runner import Outcome
 from interop.service import Service
@@ -240,3 +240,39 @@ def test_a_spoiled_answer_is_changed_once_and_has_the_right_length(method: str, 
     (body,) = spoiled({"REQUEST_METHOD": method}, lambda *head: heads.extend(head))
     assert body.decode() == text
     assert heads == ["200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))]]
+
+
+def test_of_each_key_three_answers_are_lost_and_all_calls_made(tmp_path: Path) -> None:
+    made: list[str | None] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        made.append(environ.get("HTTP_IDEMPOTENCY_KEY"))
+        start_response("200 OK", [("Content-Length", "4"), ("Content-Type", "text/xml")])
+        return [b"code"]
+
+    class Socket:
+        shut = 0
+
+        def shutdown(self, _how: int) -> None:
+            self.shut += 1
+
+    def call(key: str | None) -> tuple[str, bytes]:
+        heads: list[Any] = []
+        environ: dict[str, Any] = {"gunicorn.socket": sock}
+        if key is not None:
+            environ["HTTP_IDEMPOTENCY_KEY"] = key
+        body = b"".join(stumbled(environ, lambda *head: heads.extend(head)))
+        assert dict(heads[1])["Content-Length"] == str(len(body))
+        return heads[0], body
+
+    sock = Socket()
+    stumbled = stumble.stumbling(application, tmp_path)
+    assert call(None) == ("200 OK", b"code")
+    answers = [call("a/ü") for _ in range(5)]
+    assert sock.shut == 1
+    assert [status.split()[0] for status, _ in answers] == ["200", "502", "500", "200", "200"]
+    assert b"ES005" in answers[2][1]
+    assert answers[3:] == [("200 OK", b"code")] * 2
+    call("b")
+    assert sock.shut == 2
+    assert made == [None, *["a/ü"] * 5, "b"]

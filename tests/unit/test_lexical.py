@@ -135,7 +135,7 @@ def test_long_nonsense_is_refused_at_once(reader: Reader, start: str, filling: s
     begun = time.perf_counter()
     with refused("ES012", "SomeField"):
         reader("SomeField", text)
-    assert time.perf_counter() - begun < 0.5
+    assert time.perf_counter() - begun < 5  # quadratic: minutes
 
 
 @pytest.mark.parametrize(

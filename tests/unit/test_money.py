@@ -283,4 +283,4 @@ def test_long_nonsense_is_refused_at_once(start: str, filling: str, end: str) ->
     begun = time.perf_counter()
     with refused("ES012", "X"):
         read_multi_currency("X", text)
-    assert time.perf_counter() - begun < 1
+    assert time.perf_counter() - begun < 5  # quadratic: minutes

@@ -158,7 +158,7 @@ def test_long_nonsense_is_refused_at_once(filling: str) -> None:
     begun = time.perf_counter()
     for length in (LONGEST_TOKEN - 1, LONGEST_TOKEN, 250_000):
         assert code_of(outcome(lambda n=length: tokens().read(filling * n))) == "ES027"
-    assert time.perf_counter() - begun < 0.5
+    assert time.perf_counter() - begun < 5  # quadratic: minutes
 
 
 @pytest.mark.parametrize("code", ["\ud800", "AB\udfff"])

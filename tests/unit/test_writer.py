@@ -16,7 +16,7 @@ from soap_service.domain.kinds import BY_TYPE
 from soap_service.domain.terms import Terms, to_wire
 from soap_service.soap import messages, pages
 from soap_service.soap.messages import VoucherData, VoucherList
-from soap_service.soap.text import escape
+from soap_service.soap.text import escape, escape_all
 from soap_service.soap.writer import Writers, Xml
 
 XML_TEXT = st.text(
@@ -52,6 +52,10 @@ class TestEscape:
         written = escape(text)
         assert "\n" not in written
         assert (etree.fromstring(f"<a>{written}</a>".encode()).text or "") == text
+
+    @given(st.lists(XML_TEXT | st.sampled_from(["A", "B-1"])))
+    def test_all_at_once_is_each_by_itself(self, texts: list[str]) -> None:
+        assert list(escape_all(texts)) == [escape(text) for text in texts]
 
 
 class TestWriters:

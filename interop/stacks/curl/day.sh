@@ -84,7 +84,8 @@ create_safely() {
         if echo "$2" | call CreateVouchers --header "Idempotency-Key: $1"; then
             case $(value faultstring) in
                 ES005*) ;;
-                *) return 0 ;; # made, or a fault that stays the same
+                ES*) return 0 ;;                                 # a fault that stays the same
+                *) [ -z "$(value VoucherNumber)" ] || return 0 ;; # made; else it is a proxy's answer
             esac
         fi
         sleep $pause

@@ -1,5 +1,3 @@
-# frozen_string_literal: true
-
 # A day of an integrator with soap4r: every operation of the voucher service, and how its answers are read.
 #
 # Prints a line per check, `ok <check>` or `FAIL <check> <why>`.
@@ -39,15 +37,15 @@ class VoucherService
   end
 
   # One call. Only the fields given are sent; one that is absent in the answer is nil: answer['ValidFrom'].
-  def call(operation, fields, key: nil)
+  def call(operation, fields, key = nil)
     @key.key = key
     @driver.public_send(operation, request: @login.merge(fields)).response
   ensure
     @key.key = nil
   end
 
-  def create(fields, key: nil)
-    call(:CreateVouchers, fields, key: key)
+  def create(fields, key = nil)
+    call(:CreateVouchers, fields, key)
   end
 end
 
@@ -75,7 +73,7 @@ NO_ANSWER = [
 def create_safely(service, fields, key)
   pauses = [1, 2, 4, 8]
   begin
-    service.create(fields, key: key)
+    service.create(fields, key)
   rescue SOAP::FaultError, *NO_ANSWER => e
     later = !e.is_a?(SOAP::FaultError) || e.message.start_with?('ES005') # any other fault stays the same
     raise unless later && (pause = pauses.shift)
@@ -186,7 +184,7 @@ class Day
 
   def override
     terms = {
-      Amount: '25.50', # a string: no binary fraction comes between
+      Amount: '25.50', # a string, and not a frozen one: soap4r strips its leading zeros in place
       MinOrderValue: '99.90',
       Subshop: 'B2c',
       Type: 1,
@@ -241,7 +239,7 @@ class Day
   end
 
   def pool_count
-    @service.call(:GetVoucherPoolInfo, { ChargeId: "Pool-#{@stack}" })['VoucherCount']
+    @service.call(:GetVoucherPoolInfo, ChargeId: "Pool-#{@stack}")['VoucherCount']
   end
 
   # [paging]
@@ -249,7 +247,7 @@ class Day
     pages = []
     token = '' # the first page
     loop do
-      page = @service.call(:GetVoucherCodes, { ChargeId: 'Seiten', NextPageToken: token })
+      page = @service.call(:GetVoucherCodes, ChargeId: 'Seiten', NextPageToken: token)
       pages << page
       break if page['LastPage'] == 'true' # a text; 'false' is true to Ruby
 
@@ -270,11 +268,11 @@ class Day
   end
 
   def charge_info
-    pages = @service.call(:GetVoucherChargeInfo, { ChargeId: 'Seiten' })
+    pages = @service.call(:GetVoucherChargeInfo, ChargeId: 'Seiten')
     same(pages['VoucherCount'], '2500')
     same(pages['HasTemplate'], 'true')
 
-    made = @service.call(:GetVoucherChargeInfo, { ChargeId: "Neu-#{@stack}" })
+    made = @service.call(:GetVoucherChargeInfo, ChargeId: "Neu-#{@stack}")
     same(made['VoucherCount'], '3')
     same(made['HasTemplate'], 'false')
   end

@@ -4,11 +4,11 @@ Prints a line per check: `ok <check>` or `FAIL <check> <why>`.
 """
 
 # [first-call]
-import http.client
 import os
 import re
 import secrets
 import ssl
+import sys
 import time
 import urllib.request
 from decimal import Decimal
@@ -50,8 +50,9 @@ def create_safely(key, **fields):
         except WebFault as fault:
             if not fault.fault.faultstring.startswith("ES005"):  # any other fault stays the same
                 raise
-        except (OSError, http.client.HTTPException):
-            pass  # no answer: nobody knows whether there are vouchers now
+        except Exception as error:
+            # No answer, or a proxy's, which suds has no class for: nobody knows whether there are vouchers now.
+            print("asking again after:", repr(error), file=sys.stderr)
         time.sleep(pause)
     return create_with_key(key, **fields)
 

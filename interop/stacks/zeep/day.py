@@ -48,10 +48,11 @@ def create_safely(key, **fields):
         try:
             return create_with_key(key, **fields)
         except Fault as fault:
-            if not fault.message.startswith("ES005"):  # any other fault stays the same
+            # zeep also takes a proxy's page for a fault. Of the service's own, all but ES005 stay the same.
+            if fault.message.startswith("ES") and not fault.message.startswith("ES005"):
                 raise
         except (requests.RequestException, TransportError):
-            pass  # no answer, or a proxy's: nobody knows whether there are vouchers now
+            pass  # no answer: nobody knows whether there are vouchers now
         time.sleep(pause)
     return create_with_key(key, **fields)
 
