@@ -2,7 +2,7 @@
 
 The texts come by wire name; None means absent. Reading raises ES009 for a required field that is missing and
 then ES012 for a text that is not built as its type asks, both before any value is looked at (contract,
-section 2). `$ChargeVal$` and `-999999999` count as absent wherever they stand.
+section 2). `$ChargeVal$` counts as absent wherever it stands, `-999999999` in voucher fields and PageSize.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def inherit(explicit: Explicit, template: Terms | None, currency: str) -> Terms:
         for pair in ALTERNATIVES:
             if any(attribute in explicit for attribute in pair):
                 dropped |= {attribute: getattr(_DEFAULTS, attribute) for attribute in pair}
-        terms = replace(terms, **(dropped | {k: v for k, v in explicit.items() if _says(k, v, dropped)}))
+        terms = replace(terms, **(dropped | dict(explicit)))
     if terms.amount_type == AMOUNT_PERCENT:
         _check_percentages(terms.amount, terms.amounts)
     else:
@@ -94,11 +94,6 @@ def resolve(explicit: Explicit, template: Terms | None, *, currency: str, today:
 
 def _wire(attribute: str) -> str:
     return BY_ATTRIBUTE[attribute].wire
-
-
-def _says(attribute: str, value: Any, dropped: dict[str, Any]) -> bool:
-    # An empty text only lifts; it must not hide the value that came with its alternative.
-    return attribute not in dropped or value not in _NOTHING
 
 
 def _check_percentages(amount: Any, amounts: Any) -> None:
