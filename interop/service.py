@@ -29,7 +29,7 @@ from soap_service.operations.house import House
 from soap_service.store import migrations, shops
 from soap_service.store.engine import Store
 from tests.support.factories import add_charge, add_pool, create
-from tests.support.server import free_port
+from tests.support.postgres_host import free_port
 
 ROOT = Path(__file__).parents[1]
 PASSWORD = "geheim"

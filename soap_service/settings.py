@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     filter_output: FilterOutput = Field(
         FilterOutput.TEXT, description="filters in answers: text, elements or omit"
     )
+    fault_detail: bool = Field(True, description="whether faults about a field name it in <detail>")
     log_format: LogFormat = Field(LogFormat.TEXT, description="log lines as text or json")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least level logged")
 

@@ -22,4 +22,5 @@ def build(settings: Settings, house: House | None = None) -> WsgiApplication:
         require_tls=settings.require_tls,
         max_body_bytes=settings.max_body_bytes,
         filter_output=settings.filter_output,
+        fault_detail=settings.fault_detail,
     )

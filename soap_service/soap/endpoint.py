@@ -51,8 +51,9 @@ class Endpoint(ServerBase):
         require_tls: bool = True,
         max_body_bytes: int = 262_144,
         filter_output: FilterOutput = FilterOutput.TEXT,
+        fault_detail: bool = True,
     ) -> None:
-        super().__init__(VoucherApplication(house, filter_output))
+        super().__init__(VoucherApplication(house, filter_output, fault_detail=fault_detail))
         self._origin = origin
         self._require_tls = require_tls
         self._max_body_bytes = max_body_bytes

@@ -59,10 +59,10 @@ class Envelope:
         """The whole document around the content of its Body."""
         return f"{self.opening}{body}</SOAP-ENV:Body></SOAP-ENV:Envelope>".encode()
 
-    def fault(self, fault: VoucherFault, *, must_understand: bool = False) -> bytes:
-        """The document that tells `fault`; field faults name the field and what was expected."""
+    def fault(self, fault: VoucherFault, *, must_understand: bool = False, with_detail: bool = True) -> bytes:
+        """The document that tells `fault`; with detail, field faults name the field and what was expected."""
         detail = ""
-        if fault.has_detail:
+        if fault.has_detail and with_detail:
             expected = f"<ns:Expected>{escape(fault.expected)}</ns:Expected>" if fault.expected else ""
             detail = f"<ns:Field>{escape(fault.field or '')}</ns:Field>{expected}"
         if self.namespace == SOAP_11:

@@ -22,9 +22,10 @@ class VoucherSoap(Soap11):
     answer is the mapping the service returns. `ctx.udc` is the `Call`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, fault_detail: bool = True) -> None:
         super().__init__(validator=None, parse_xsi_type=False)
         self.writers = Writers()
+        self._fault_detail = fault_detail
 
     def create_in_document(self, ctx: Any, charset: Any = None) -> None:
         ctx.in_document = reader.parse(ctx.udc.body)
@@ -50,7 +51,9 @@ class VoucherSoap(Soap11):
             error = ctx.out_error
             known = isinstance(error, SoapFault)
             fault = error.fault if known else VoucherFault(FaultCode.UNAVAILABLE)
-            ctx.out_document = ctx.udc.envelope.fault(fault, must_understand=known and error.must_understand)
+            ctx.out_document = ctx.udc.envelope.fault(
+                fault, must_understand=known and error.must_understand, with_detail=self._fault_detail
+            )
 
     def create_out_string(self, ctx: Any, charset: Any = None) -> None:
         ctx.out_string = [ctx.out_document]

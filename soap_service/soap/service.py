@@ -101,9 +101,11 @@ class VoucherService(Service):
 class VoucherApplication(Application):
     """The operations bound to a house, with the protocol that reads and writes them."""
 
-    def __init__(self, house: House, filter_output: FilterOutput = FilterOutput.TEXT) -> None:
+    def __init__(
+        self, house: House, filter_output: FilterOutput = FilterOutput.TEXT, *, fault_detail: bool = True
+    ) -> None:
         self.house = house
-        out_protocol = VoucherSoap()
+        out_protocol = VoucherSoap(fault_detail=fault_detail)
         self.writers = out_protocol.writers
         self._filter_output = filter_output
         super().__init__(

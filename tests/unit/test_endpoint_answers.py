@@ -163,3 +163,12 @@ class TestIdempotencyKey:
     @pytest.mark.parametrize("key", ["!", "~" * 255])
     def test_keys_at_the_edge(self, door: Endpoint, key: str) -> None:
         assert ask(door, self.BODY, HTTP_IDEMPOTENCY_KEY=key).fault is None
+
+
+def test_faults_can_do_without_a_detail(house: House, shop: Shop) -> None:
+    asked = request("CreateVouchers", ChargeId="TestCharge")
+    with_detail = ask(Endpoint(house, origin=Origin()), asked)
+    without = ask(Endpoint(house, origin=Origin(), fault_detail=False), asked)
+    assert b"<detail><ns:Field>VoucherCount</ns:Field>" in with_detail.body
+    assert b"<detail>" not in without.body
+    assert_fault(without, "ES009")
