@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 
 from rich.console import Console
 
 from interop import report, runner
-from interop.service import ROOT, ServiceTrouble, running_service
+from interop.service import ROOT, ServiceTrouble, running_service, stop_on_signals
 
 
 def main() -> int:
@@ -29,7 +28,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     names = [name for name in every if not arguments.only or name in arguments.only]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the service is stopped then, too
+    stop_on_signals()
     if not arguments.only:
         report.require_markers()
     progress = Console(stderr=True, highlight=False)

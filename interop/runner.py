@@ -144,16 +144,23 @@ class _Work:
         self._build_directory = BUILDS / stack
         self._log = self._build_directory / "log"
         self._variables = _variables(service, stack, self._build_directory)
+        self._turn = contextlib.ExitStack()
 
     def install(self) -> None:
         """Raises StepFailed."""
         self._build_directory.mkdir(exist_ok=True)
+        # Another process may be at this stack: wait until it is done.
+        self._turn.enter_context(_one_at_a_time(self._build_directory / "lock", self._scripts))
         self._log.write_bytes(b"")
-        with _one_at_a_time(self._scripts):
+        with _one_at_a_time(BUILDS / "install.lock", self._scripts):
             self._step("install")
 
     def build_and_run(self, installed: Future[None]) -> Outcome:
         """Wait for the install, then do the rest; a step that fails is a hole and the last one."""
+        with self._turn:
+            return self._build_and_run(installed)
+
+    def _build_and_run(self, installed: Future[None]) -> Outcome:
         step, output, failures = "install", "", []
         try:
             installed.result()
@@ -202,9 +209,9 @@ def _variables(service: Service, stack: str, build_directory: Path) -> dict[str,
 
 
 @contextlib.contextmanager
-def _one_at_a_time(scripts: Scripts) -> Iterator[None]:
-    """Wait for the installs of other processes, too."""
-    with (BUILDS / "install.lock").open("w") as lock:
+def _one_at_a_time(file: Path, scripts: Scripts) -> Iterator[None]:
+    """Hold the lock of this file, against other processes too; give up waiting when all scripts are ended."""
+    with file.open("w") as lock:
         while not scripts.ended:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,7 +5,10 @@ Only for `interop.spoil` and `interop.stumble` its answers are changed.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 
 from interop import spoil, stumble
 from soap_service import logs
@@ -15,9 +18,13 @@ from soap_service.settings import Settings
 from soap_service.store.engine import Store
 from soap_service.wsgi import build
 
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
 
 def main() -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal comes, or until whoever started this is gone, killed even."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     settings = Settings()
     logs.configure(settings.log_level, settings.log_format)
     store = Store(settings.store_url, pool_size=settings.threads + 1)

@@ -77,6 +77,12 @@ def running_service(stacks: Sequence[str]) -> Iterator[Service]:
             yield service
 
 
+def stop_on_signals() -> None:
+    """Make SIGTERM and SIGHUP end this process as an exception does, so that the service is stopped, too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+
+
 def fill(database_url: str, stacks: Sequence[str]) -> None:
     """Make the data of interop/README.md on an empty store."""
     store = Store(database_url)
@@ -193,7 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m interop.service", description=__doc__)
     parser.add_argument("stacks", nargs="+", metavar="STACK")
     stacks = parser.parse_args().stacks
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    stop_on_signals()
     with running_service(stacks) as service, contextlib.suppress(KeyboardInterrupt):
         for name, value in (service.variables | {"CV_STACK": stacks[0]}).items():
             print(f"export {name}={shlex.quote(value)}", flush=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
@@ -20,7 +19,7 @@ from rich.console import Console
 
 from interop import runner
 from interop.checks import CHECKS
-from interop.service import running_service
+from interop.service import running_service, stop_on_signals
 
 VARIABLE = "INTEROP_SPOIL"
 
@@ -190,7 +189,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     names = [name for name in every if not arguments.only or name in arguments.only]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    stop_on_signals()
     console = Console(highlight=False, soft_wrap=True)
     found = 0
     for number in arguments.round or numbers:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
@@ -20,7 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from interop import runner
-from interop.service import running_service
+from interop.service import running_service, stop_on_signals
 from soap_service.server.worker import SERVER_ERROR_BODY
 
 VARIABLE = "INTEROP_STUMBLE"
@@ -70,7 +69,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="STACK", choices=every, help=", ".join(every))
     only = parser.parse_args().only
     names = [name for name in every if not only or name in only]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    stop_on_signals()
     os.environ[VARIABLE] = "1"
     console = Console(highlight=False, soft_wrap=True)
     missed = 0

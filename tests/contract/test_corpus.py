@@ -6,9 +6,11 @@ is well-formed SOAP, nothing in the store has changed, the workers are the same,
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from tests.support.corpus import Case, all_cases
+from tests.support.corpus import CORPUS, Case, all_cases
 from tests.support.server import RunningServer, Served
 from tests.support.soap import SOAP_11, SOAP_12, Answer, check_soap, request
 from tests.support.world import SECRETS, tally
@@ -142,3 +144,11 @@ def test_the_corpus_is_complete() -> None:
     for case in CASES:
         refused = case.path.parent.name.startswith("refused_")
         assert not (refused and case.rule("created")), case.name
+
+
+def test_the_readme_counts_the_corpus() -> None:
+    kinds = Counter(path.parent.name for path in CORPUS.glob("*/*.http"))
+    lines = (CORPUS.parent / "README.md").read_text("utf-8").splitlines()
+    counted = {row[1].strip(" `"): row[2].strip() for line in lines if len(row := line.split("|")) > 3}
+    assert {kind: counted.get(kind) for kind in kinds} == {kind: str(count) for kind, count in kinds.items()}
+    assert counted["all"] == str(sum(kinds.values())) == str(len(CASES))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +278,18 @@ def test_of_each_key_three_answers_are_lost_and_all_calls_made(tmp_path: Path) -
     call("b")
     assert sock.shut == 2
     assert made == [None, *["a/ü"] * 5, "b"]
+
+
+def test_a_stack_waits_for_another_process_that_is_at_it(add_stack: AddStack, service: Service) -> None:
+    name = add_stack("one", install="", run='echo "ran" >"$CV_BUILD/ran"')
+    directory = runner.BUILDS / name
+    directory.mkdir(parents=True)
+    with (directory / "lock").open("w") as lock, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = pool.submit(lambda: list(runner.run([name], service, 1)))
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        assert not (directory / "ran").exists()
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        waiting.result(10)
+    assert (directory / "ran").exists()
