@@ -117,7 +117,7 @@ SPOILS: dict[str, list[Change | None]] = {
     ],
     "paging": [
         ("(<Num>[^<]*</Num>)(.*)<Num>[^<]*</Num>", r"\1\2\1"),
-        ("<VoucherData>.*?</VoucherData>(.*<LastPage>true)", r"\1"),
+        ("^(?=.*<LastPage>true)(.*?)<VoucherData>.*?</VoucherData>", r"\1"),
         ("<LastPage>false<", "<LastPage>true<"),
         ("<NextPageToken></NextPageToken>", "<NextPageToken>x</NextPageToken>"),
     ],
