@@ -1,5 +1,6 @@
 // An integrator's whole day in C++, with the proxy that wsdl2h and soapcpp2 make of the WSDL.
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "createvouchers.nsmap"
@@ -120,12 +122,18 @@ static ns1__CreateVouchersResponseData create_one()
 static ns1__CreateVouchersResponseData create_safely(ns1__CreateVouchersRequestData request, const std::string &key)
 {
     const std::string header = "Idempotency-Key: " + key;
-    service.soap->http_extra_header = header.c_str(); // for one call only
-    try {
-        return create(request);
-    } catch (const NoAnswer &) { // nobody knows whether the vouchers are there
-        service.soap->http_extra_header = header.c_str();
-        return create(request);
+    for (int attempt = 1;; attempt++) {
+        service.soap->http_extra_header = header.c_str(); // for one call only
+        try {
+            return create(request);
+        } catch (const NoAnswer &) { // nobody knows whether the vouchers are there
+            if (attempt == 5)
+                throw;
+        } catch (const Fault &fault) { // ES005: the service cannot answer now
+            if (attempt == 5 || std::string(fault.what()).compare(0, 5, "ES005") != 0)
+                throw;
+        }
+        std::this_thread::sleep_for(std::chrono::seconds(attempt));
     }
 }
 // [/safe-retries]

@@ -9,6 +9,7 @@
 #include <QSet>
 #include <QSslCertificate>
 #include <QSslConfiguration>
+#include <QThread>
 #include <QUuid>
 #include <cstdio>
 #include <functional>
@@ -110,10 +111,17 @@ TNS__CreateVouchersResponseData createSafely(
         KDSoapClientInterface *client;
         ~TakeAway() { client->setRawHTTPHeaders({}); }
     } takeAway{client};
-    try {
-        return send<CreateVouchersJob>(service, request);
-    } catch (const NoAnswer &) { // nobody knows whether the vouchers are there
-        return send<CreateVouchersJob>(service, request);
+    for (int attempt = 1;; attempt++) {
+        try {
+            return send<CreateVouchersJob>(service, request);
+        } catch (const NoAnswer &) { // nobody knows whether the vouchers are there
+            if (attempt == 5)
+                throw;
+        } catch (const Fault &fault) { // ES005: the service cannot answer now
+            if (attempt == 5 || !fault.text.startsWith(QLatin1String("ES005")))
+                throw;
+        }
+        QThread::sleep(attempt);
     }
 }
 // [/safe-retries]

@@ -6,6 +6,7 @@ using System.Linq;
 using System.Net;
 using System.Text;
 using System.Text.RegularExpressions;
+using System.Threading;
 using System.Web.Services.Protocols;
 using Vouchers;
 
@@ -70,14 +71,22 @@ static class Day {
     static CreateVouchersResponseData CreateSafely(CreateVouchersRequestData request, string key) {
         Service.IdempotencyKey = key;
         try {
-            try {
-                return Service.CreateVouchers(request);
-            } catch (WebException) { // no answer: nobody knows whether the vouchers are there
-                return Service.CreateVouchers(request);
+            for (var attempt = 1; ; attempt++) {
+                try {
+                    return Service.CreateVouchers(request);
+                } catch (Exception error) when (attempt < 5 && IsPassing(error)) {
+                    Thread.Sleep(attempt * 1000);
+                }
             }
         } finally {
             Service.IdempotencyKey = null;
         }
+    }
+
+    // No answer, or one that is not SOAP: nobody knows whether the vouchers are there. ES005: the service cannot answer now.
+    static bool IsPassing(Exception error) {
+        if (error is SoapException) return error.Message.StartsWith("ES005");
+        return error is WebException || error is InvalidOperationException;
     }
     // [/safe-retries]
 
