@@ -25,6 +25,7 @@ test-interpreters: $(VENV)/.dev  ## the unit tests on every supported Python tha
 
 interop: $(VENV)/.dev  ## the integrator's day with every client stack, installing what is missing
 	$(BIN)/python -m interop
+	$(BIN)/python -m interop.stumble
 	$(BIN)/python -m interop.oracle
 
 schema: $(VENV)/.dev  ## write schema/schema.sql anew from the tables
